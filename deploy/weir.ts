@@ -1,0 +1,43 @@
+import type { Command } from 'commander'
+
+/** The command line: `weir <command>`, one npm script for each. A command's file is loaded only when it is asked for. */
+
+const [major] = process.versions.node.split('.').map(Number)
+if (major < 24) {
+  console.error(
+    `Weir needs Node.js 24 or later; this is ${process.version}. On Linux \`npm ci\` brings it along and the npm ` +
+      'scripts use it (was it run with --omit=optional?); elsewhere install it from https://nodejs.org.',
+  )
+  process.exit(1)
+}
+
+const commands: Record<string, () => Promise<{ command: () => Command }>> = {
+  start: () => import('./local/start-command.ts'),
+  servers: () => import('./local/servers-command.ts'),
+  migrate: () => import('../schemas/migrate-command.ts'),
+  produce: () => import('../pipeline/produce/command.ts'),
+  pipeline: () => import('../pipeline/command.ts'),
+  api: () => import('../api/command.ts'),
+  train: () => import('../pipeline/train/command.ts'),
+  bench: () => import('../bench/command.ts'),
+}
+
+async function main(): Promise<void> {
+  const [name, ...args] = process.argv.slice(2)
+  const load = commands[name]
+  if (load === undefined) {
+    const asked = name === '--help' || name === '-h'
+    const usage = `Usage: npm run <command> -- [options]\n\nCommands: ${Object.keys(commands).join(', ')}\nEach has --help.`
+    console[asked ? 'log' : 'error'](usage)
+    process.exitCode = asked ? 0 : 2
+    return
+  }
+  const { loadDotEnv } = await import('./dot-env.ts')
+  loadDotEnv()
+  await (await load()).command().name(`npm run ${name} --`).parseAsync(args, { from: 'user' })
+}
+
+main().catch((error: Error) => {
+  console.error(process.env.LOG_LEVEL === 'debug' ? error : `error: ${error.message}`)
+  process.exitCode = error.name === 'SettingsError' ? 2 : 1
+})

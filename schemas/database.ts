@@ -1,0 +1,34 @@
+import pg from 'pg'
+import type { Logger } from './log.ts'
+
+/** COUNT(*) and offsets: exact in a double up to 2^53. numeric stays a decimal string, as PostgreSQL prints it. */
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format)) as never,
+}
+
+export interface ConnectionOptions {
+  connectionString: string
+  /** Seen in pg_stat_activity; names the process and its part. */
+  application_name: string
+  statementTimeoutMs?: number
+}
+
+const configuration = (options: ConnectionOptions): pg.ClientConfig => ({
+  connectionString: options.connectionString,
+  application_name: options.application_name,
+  statement_timeout: options.statementTimeoutMs ?? false,
+  connectionTimeoutMillis: 5000,
+  keepAlive: true,
+  types,
+})
+
+/** One connection, not yet connected. */
+export const createClient = (options: ConnectionOptions): pg.Client => new pg.Client(configuration(options))
+
+/** A pool whose idle connections' errors are logged instead of ending the process. */
+export function createPool(options: ConnectionOptions & { size: number }, log: Logger): pg.Pool {
+  const pool = new pg.Pool({ ...configuration(options), max: options.size })
+  pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'))
+  return pool
+}

@@ -1,0 +1,53 @@
+import { promisify } from 'node:util'
+import { zstdCompress, zstdDecompress } from 'node:zlib'
+import kafkajs, { type Admin, type ITopicConfig, type Kafka, type logLevel } from 'kafkajs'
+import type { Logger } from './log.ts'
+import type { Settings } from './settings.ts'
+
+/** The one place that makes kafkajs clients: it is unmaintained, so what it lacks is added here. */
+
+// Node has zstd itself; kafkajs knows the codec's number and leaves the code to the user.
+kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
+  compress: (encoder: { buffer: Buffer }) => promisify(zstdCompress)(encoder.buffer),
+  decompress: (buffer: Buffer) => promisify(zstdDecompress)(buffer),
+})
+
+export function createKafka(brokers: string[], clientId: string, log: Logger): Kafka {
+  return new kafkajs.Kafka({
+    brokers,
+    clientId,
+    connectionTimeout: 5000,
+    logLevel: kafkajs.logLevel.WARN,
+    logCreator: () => (entry) => {
+      const { message, logger: _l, timestamp: _t, stack: _s, ...rest } = entry.log
+      log[pinoLevel(entry.level)]({ kafka: rest }, `kafkajs: ${message}`)
+    },
+  })
+}
+
+function pinoLevel(level: logLevel): 'error' | 'warn' | 'info' | 'debug' {
+  if (level === kafkajs.logLevel.ERROR) return 'error'
+  if (level === kafkajs.logLevel.WARN) return 'warn'
+  return level === kafkajs.logLevel.INFO ? 'info' : 'debug'
+}
+
+/** The dead-letter topic must take any value that the transactions topic took, with headers on top. */
+const DEAD_LETTER_MAX_BYTES = 12 * 1024 * 1024
+
+/** Makes the topics that are missing. */
+export async function createTopics(admin: Admin, settings: Settings): Promise<void> {
+  const existing = new Set(await admin.listTopics())
+  const wanted: ITopicConfig[] = [
+    { topic: settings.TRANSACTIONS_TOPIC, numPartitions: settings.TOPIC_PARTITIONS },
+    {
+      topic: settings.DEAD_LETTER_TOPIC,
+      numPartitions: settings.TOPIC_PARTITIONS,
+      configEntries: [
+        { name: 'cleanup.policy', value: 'delete' },
+        { name: 'max.message.bytes', value: String(DEAD_LETTER_MAX_BYTES) },
+      ],
+    },
+  ]
+  const topics = wanted.filter((t) => !existing.has(t.topic))
+  if (topics.length > 0) await admin.createTopics({ topics, waitForLeaders: true })
+}

@@ -1,0 +1,164 @@
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+
+/**
+ * Every setting, once: its form, its default and what it is for. `.env.example` lists the same names (checked by
+ * `npm run check`). Only the commands' entry points call {@link loadSettings}; everything else is handed values.
+ */
+
+const port = z.coerce.number().int().min(0).max(65535)
+const positive = z.coerce.number().int().min(1)
+const flag = z.enum(['true', 'false']).transform((v) => v === 'true')
+const url = (...protocols: string[]) =>
+  z.string().refine((v) => URL.canParse(v) && protocols.includes(new URL(v).protocol), {
+    error: `expected a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`,
+  })
+const brokers = z.string().transform((v, ctx) => {
+  const list = v.split(',').map((s) => s.trim())
+  if (list.some((s) => !/^[^\s:]+:\d+$/.test(s))) ctx.addIssue('expected host:port, several by commas')
+  return list
+})
+
+export const shape = {
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  WEIR_CACHE_DIR: z.string().optional(),
+
+  KAFKA_BROKERS: brokers.optional(),
+  KAFKA_GROUP_ID: z.string().min(1).default('weir'),
+  TRANSACTIONS_TOPIC: z.string().min(1).default('transactions'),
+  DEAD_LETTER_TOPIC: z.string().min(1).default('transactions.dead-letter'),
+  CREATE_TOPICS: flag.optional(),
+  TOPIC_PARTITIONS: positive.default(6),
+  SCHEMA_REGISTRY_URL: url('http:', 'https:').optional(),
+  REGISTER_SCHEMAS: flag.optional(),
+  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
+
+  BATCH_MAX_RECORDS: positive.max(100_000).default(10_000),
+  QUEUE_BATCHES: positive.max(1000).default(2),
+  LANES: positive.max(64).default(3),
+  ALLOWED_LATENESS: positive.default(24),
+  ANOMALY_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7),
+  RULES_FILE: z.string().optional(),
+  SHUTDOWN_SECONDS: positive.max(600).default(10),
+  PIPELINE_METRICS_PORT: port.default(9464),
+
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: port.default(8000),
+  API_KEY: z.string().min(16, 'expected at least 16 characters').optional(),
+  FRONTEND_ORIGIN: z.string().optional(),
+  STRIPE_API_KEY: z.string().optional(),
+  RATE_LIMIT_HEALTH: positive.default(100),
+  RATE_LIMIT_READY: positive.default(30),
+  RATE_LIMIT_READ: positive.default(100),
+  RATE_LIMIT_WRITE: positive.default(30),
+  STATEMENT_TIMEOUT_MS: positive.default(5000),
+  DATABASE_POOL_SIZE: positive.max(1000).default(10),
+} satisfies Record<string, z.ZodType>
+
+/** Older names that still work. */
+const ALIASES: Partial<Record<Name, string>> = {
+  KAFKA_BROKERS: 'KAFKA_BOOTSTRAP_SERVERS',
+  API_KEY: 'AZURE_API_KEY',
+}
+
+/** Never printed, not even in the report of a faulty value. */
+const SECRET: ReadonlySet<string> = new Set(['API_KEY', 'STRIPE_API_KEY', 'DATABASE_URL'])
+
+/** Values that stand in `.env.example`: refused in production. */
+const EXAMPLES: ReadonlySet<string> = new Set([
+  'change-me-change-me',
+  'postgres://weir:change-me@127.0.0.1:5432/weir',
+])
+
+const schema = z.object(shape)
+export type Name = keyof typeof shape
+export type Settings = z.infer<typeof schema>
+/** The settings with the named ones present. */
+export type Needed<N extends Name> = Settings & { [K in N]-?: NonNullable<Settings[K]> }
+
+/** All faults of the settings in one error, each with its name, what was got and what is expected. */
+export class SettingsError extends Error {
+  readonly faults: string[]
+  constructor(faults: string[]) {
+    super(`the settings are not usable:\n${faults.map((f) => `  - ${f}`).join('\n')}`)
+    this.name = 'SettingsError'
+    this.faults = faults
+  }
+}
+
+/**
+ * Reads the settings from the environment.
+ * @param needed names that must be set; the error says how to get them
+ * @throws SettingsError with every fault found
+ */
+export function loadSettings<N extends Name = never>(
+  needed: readonly N[] = [],
+  env: NodeJS.ProcessEnv = process.env,
+): Needed<N> {
+  const faults: string[] = []
+  const raw: Record<string, string> = {}
+  for (const name of Object.keys(shape) as Name[]) {
+    const value = readValue(name, env, faults)
+    if (value !== undefined && value !== '') raw[name] = value
+  }
+  const parsed = schema.safeParse(raw)
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      const name = String(issue.path[0])
+      faults.push(
+        `${name}: got ${SECRET.has(name) ? '(a secret, not shown)' : JSON.stringify(raw[name])}; ${issue.message}`,
+      )
+    }
+  }
+  for (const name of needed) {
+    if (raw[name] === undefined && !faults.some((f) => f.startsWith(name)))
+      faults.push(`${name}: not set; ${remedy(name)}`)
+  }
+  if (raw.NODE_ENV === 'production') {
+    for (const [name, value] of Object.entries(raw)) {
+      if (EXAMPLES.has(value))
+        faults.push(`${name}: still the value of .env.example, which production refuses`)
+    }
+  }
+  if (faults.length > 0) throw new SettingsError(faults)
+  return Object.freeze(parsed.data) as Needed<N>
+}
+
+/** `NAME`, its alias, or the file that `NAME_FILE` names; then `DOCKER-SECRET:name` inside the value. */
+function readValue(name: Name, env: NodeJS.ProcessEnv, faults: string[]): string | undefined {
+  const given = [name, ALIASES[name]]
+    .filter((n) => n !== undefined)
+    .flatMap((n) => [n, `${n}_FILE`])
+    .filter((n) => env[n])
+  if (given.length > 1) {
+    faults.push(`${name}: ${given.join(' and ')} are both set; keep one of them`)
+    return undefined
+  }
+  const [source] = given
+  if (source === undefined) return undefined
+  try {
+    const value = source.endsWith('_FILE') ? readFileSync(env[source]!, 'utf8').trimEnd() : env[source]!
+    return withDockerSecrets(value)
+  } catch (cause) {
+    faults.push(`${source}: ${(cause as Error).message}`)
+    return undefined
+  }
+}
+
+function withDockerSecrets(value: string): string {
+  const inUrl = /^[a-z]+:\/\//i.test(value)
+  return value.replaceAll(/DOCKER-SECRET:([A-Za-z0-9._-]+)/g, (_, secret: string) => {
+    const text = readFileSync(`/run/secrets/${secret}`, 'utf8').trimEnd()
+    return inUrl ? encodeURIComponent(text) : text
+  })
+}
+
+function remedy(name: Name): string {
+  if (name === 'API_KEY') return 'choose a secret of at least 16 characters, e.g. by `openssl rand -hex 24`'
+  return '`npm run servers` starts local servers and prints the settings to copy'
+}
+
+/** Whether topics and schemas are made when missing: as told, else everywhere but in production. */
+export const mayCreateTopics = (s: Settings): boolean => s.CREATE_TOPICS ?? s.NODE_ENV !== 'production'
+export const mayRegisterSchemas = (s: Settings): boolean => s.REGISTER_SCHEMAS ?? s.NODE_ENV !== 'production'
