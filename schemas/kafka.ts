@@ -1,6 +1,10 @@
+import net from 'node:net'
+import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs, { type Admin, type ITopicConfig, type Kafka, type logLevel } from 'kafkajs'
+// @ts-expect-error: a part of kafkajs without types
+import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
 import type { Logger } from './log.ts'
 import type { Settings } from './settings.ts'
 
@@ -12,15 +16,32 @@ kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
   decompress: (buffer: Buffer) => promisify(zstdDecompress)(buffer),
 })
 
+// After each request kafkajs sets a timer to look after waiting ones, at "throttled until -1" when nothing is throttled:
+// Node 24 warns about a negative time. Without throttling and with nothing waiting there is nothing to look after.
+const { scheduleCheckPendingRequests } = RequestQueue.prototype
+RequestQueue.prototype.scheduleCheckPendingRequests = function schedule() {
+  const isIdle = this.pending.length === 0 && this.throttledUntil <= Date.now()
+  if (!isIdle) scheduleCheckPendingRequests.call(this)
+}
+
 export function createKafka(brokers: string[], clientId: string, log: Logger): Kafka {
   return new kafkajs.Kafka({
     brokers,
     clientId,
     connectionTimeout: 5000,
+    // Requests are written whole: Nagle's algorithm would only hold back the end of each.
+    socketFactory: ({ host, port, ssl, onConnect }) => {
+      const socket = ssl
+        ? tls.connect({ host, port, servername: host, ...ssl }, onConnect)
+        : net.connect({ host, port }, onConnect)
+      return socket.setNoDelay(true).setKeepAlive(true, 60_000)
+    },
     logLevel: kafkajs.logLevel.WARN,
     logCreator: () => (entry) => {
       const { message, logger: _l, timestamp: _t, stack: _s, ...rest } = entry.log
-      log[pinoLevel(entry.level)]({ kafka: rest }, `kafkajs: ${message}`)
+      // A refused response is retried or thrown: whoever gives up on it says so.
+      const level = message.startsWith('Response ') ? 'debug' : pinoLevel(entry.level)
+      log[level]({ kafka: rest }, `kafkajs: ${message}`)
     },
   })
 }

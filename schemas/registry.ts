@@ -1,12 +1,11 @@
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry'
-import type avro from 'avsc'
 import { avroOptions, transactionSchemaText } from './transaction.ts'
 
 /** The schema registry, with our decimals. `retry` is off: the callers' own policies decide. */
 export function createRegistry(url: string): SchemaRegistry {
   return new SchemaRegistry(
     { host: url, clientId: 'weir', retry: { retries: 0 } },
-    { [SchemaType.AVRO]: avroOptions as avro.ForSchemaOptions },
+    { [SchemaType.AVRO]: avroOptions() },
   )
 }
 

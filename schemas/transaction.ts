@@ -77,10 +77,11 @@ class Decimal extends avro.types.LogicalType {
   }
 }
 
-/** avsc's options for our schema and for every writer's. */
-export const avroOptions = { logicalTypes: { decimal: Decimal } } as unknown as Partial<avro.ForSchemaOptions>
+/** avsc's options for our schema and for every writer's: made anew each time, since avsc keeps the names it met in them. */
+export const avroOptions = (): avro.ForSchemaOptions =>
+  ({ logicalTypes: { decimal: Decimal } }) as unknown as avro.ForSchemaOptions
 
 export const transactionSchemaText = readFileSync(new URL('./avro/transaction.avsc', import.meta.url), 'utf8')
 
 /** Encodes and decodes {@link Transaction}; amounts are units, timestamps are milliseconds. */
-export const transactionType = avro.Type.forSchema(JSON.parse(transactionSchemaText), avroOptions)
+export const transactionType = avro.Type.forSchema(JSON.parse(transactionSchemaText), avroOptions())

@@ -1,0 +1,38 @@
+import type { HttpBindings } from '@hono/node-server'
+import type pg from 'pg'
+import type { Registry } from 'prom-client'
+import type { Logger } from '../schemas/log.ts'
+import type { Needed } from '../schemas/settings.ts'
+
+export type ApiSettings = Needed<'DATABASE_URL' | 'API_KEY'>
+
+/** What the app is built from. */
+export interface Deps {
+  settings: ApiSettings
+  pool: pg.Pool
+  log: Logger
+  registry: Registry
+  /** Set while the process stops: readiness is off and connections are closed after their answer. */
+  lifecycle?: Lifecycle
+  /** Milliseconds since 1970; for tests. */
+  now?: () => number
+}
+
+export interface Lifecycle {
+  stopping: boolean
+}
+
+/** Who calls, once it is known. */
+export interface Caller {
+  kind: 'key' | 'session'
+  /** What the caller's rate limit is counted under; holds no secret. */
+  bucket: string
+  /** How the audit names the caller. */
+  actor: string
+}
+
+/** Hono's types for this app. */
+export interface Env {
+  Bindings: Partial<HttpBindings>
+  Variables: { requestId: string; caller: Caller }
+}

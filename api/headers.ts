@@ -1,0 +1,54 @@
+import type { MiddlewareHandler } from 'hono'
+import { cors } from 'hono/cors'
+import { secureHeaders } from 'hono/secure-headers'
+import type { Settings } from '../schemas/settings.ts'
+import type { Env } from './context.ts'
+
+/** No inline script or style anywhere, nobody may frame the pages, and no address leaks to other sites. */
+export const securityHeaders = (): MiddlewareHandler =>
+  secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'self'"],
+      scriptSrc: ["'self'"],
+      styleSrc: ["'self'"],
+      objectSrc: ["'none'"],
+      baseUri: ["'none'"],
+      formAction: ["'self'"],
+      frameAncestors: ["'none'"],
+    },
+    strictTransportSecurity: 'max-age=31536000',
+    xFrameOptions: 'DENY',
+    referrerPolicy: 'no-referrer',
+    permissionsPolicy: { camera: [], geolocation: [], microphone: [] },
+  })
+
+/**
+ * Lets pages of the origins in FRONTEND_ORIGIN call the API with a key; never with a cookie.
+ * @returns undefined when none is set: then browsers keep other origins out
+ * @throws when FRONTEND_ORIGIN is not a list of origins, or `*` in production
+ */
+export function crossOrigin(settings: Settings): MiddlewareHandler<Env> | undefined {
+  if (!settings.FRONTEND_ORIGIN) return undefined
+  const origins = settings.FRONTEND_ORIGIN.split(',').map((entry) => originOf(entry.trim()))
+  const any = origins.includes('*')
+  if (any && settings.NODE_ENV === 'production')
+    throw new Error('FRONTEND_ORIGIN: got "*", which production refuses; list the origins, by commas')
+  return cors({
+    origin: any ? '*' : origins,
+    allowMethods: ['GET', 'HEAD', 'PUT'],
+    allowHeaders: ['Content-Type', 'X-API-Key', 'If-Match', 'X-Request-Id'],
+    exposeHeaders: ['ETag', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
+    maxAge: 600,
+  })
+}
+
+function originOf(entry: string): string {
+  if (entry === '*') return entry
+  if (/^https?:\/\//.test(entry) && URL.canParse(entry)) {
+    const url = new URL(entry)
+    if (url.pathname === '/' && url.search === '' && url.hash === '') return url.origin
+  }
+  throw new Error(
+    `FRONTEND_ORIGIN: got ${JSON.stringify(entry)}; expected origins such as https://fraud.example.com, by commas`,
+  )
+}

@@ -1,0 +1,86 @@
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
+import { createAdaptorServer } from '@hono/node-server'
+import { collectDefaultMetrics, Registry } from 'prom-client'
+import { createPool } from '../schemas/database.ts'
+import type { Logger } from '../schemas/log.ts'
+import { createApp } from './app.ts'
+import type { ApiSettings } from './context.ts'
+
+export interface RunningApi {
+  url: string
+  port: number
+  /** Turns readiness off, lets running requests finish, closes the rest. Twice does no harm. */
+  stop(): Promise<void>
+}
+
+/** Bounds on slow clients; keep-alive outlasts the usual 60 s of a proxy, so that it never reuses a closed one. */
+const SERVER_OPTIONS = { headersTimeout: 15_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 }
+
+/**
+ * Serves the API on HOST:PORT. The database need not be there yet: until it is, /health/ready says 503.
+ * @throws when the port is taken or not allowed, naming the setting
+ */
+export async function startApi({
+  settings,
+  log,
+}: {
+  settings: ApiSettings
+  log: Logger
+}): Promise<RunningApi> {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const lifecycle = { stopping: false }
+  const pool = createPool(
+    {
+      connectionString: settings.DATABASE_URL,
+      application_name: 'weir-api',
+      statementTimeoutMs: settings.STATEMENT_TIMEOUT_MS,
+      size: settings.DATABASE_POOL_SIZE,
+    },
+    log,
+  )
+  const app = createApp({ settings, pool, log, registry, lifecycle })
+  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER_OPTIONS }) as Server
+  const port = await listen(server, settings)
+  const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
+  const url = `http://${host}:${port}`
+  log.info({ url }, 'the API listens')
+
+  let stopped: Promise<void> | undefined
+  return { url, port, stop: () => (stopped ??= stop()) }
+
+  async function stop(): Promise<void> {
+    lifecycle.stopping = true
+    const closed = new Promise((resolve) => server.close(resolve))
+    const timer = setTimeout(() => server.closeAllConnections(), settings.SHUTDOWN_SECONDS * 800)
+    await closed
+    clearTimeout(timer)
+    // A database that does not answer never confirms the end of a connection.
+    await Promise.race([
+      pool.end(),
+      setTimeoutAsync(settings.SHUTDOWN_SECONDS * 100, undefined, { ref: false }),
+    ])
+    log.info('the API stopped')
+  }
+}
+
+/** @returns the port that was taken, which PORT 0 leaves to the system */
+function listen(server: Server, { HOST, PORT }: ApiSettings): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(new Error(listenFault(cause.code, HOST, PORT) ?? cause.message, { cause })),
+    )
+    server.listen(PORT, HOST, () => resolve((server.address() as AddressInfo).port))
+  })
+}
+
+function listenFault(code: string | undefined, host: string, port: number): string | undefined {
+  if (code === 'EADDRINUSE')
+    return `PORT: ${port} on ${host} is taken; stop what uses it, or set another PORT (0 = any free port)`
+  if (code === 'EACCES') return `PORT: ${port} may not be used by this user; set one from 1024 up`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return `HOST: ${host} is no address of this machine; 127.0.0.1 is, and 0.0.0.0 means all of them`
+  return undefined
+}

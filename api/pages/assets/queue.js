@@ -1,0 +1,112 @@
+// Keeps the queue fresh without losing the reader's place, and lets decisions be taken by keys. Without it the
+// page works all the same: forms post, and a meta refresh reloads.
+
+const EVERY_MS = 5000
+const live = () => document.querySelector('[data-live]')
+const rows = () => [...live().querySelectorAll('tr[data-key]')]
+const rowOf = (key) => rows().find((row) => row.dataset.key === key)
+const notice = document.getElementById('notice')
+const state = document.getElementById('live')
+
+/** Puts the fetched page's queue in the place of ours; scroll and focus stay on the row where they were. */
+function swap(html) {
+  const fresh = new DOMParser().parseFromString(html, 'text/html').querySelector('[data-live]')
+  // The session is over: let the browser show the login.
+  if (fresh === null) return location.reload()
+  if (fresh.innerHTML === live().innerHTML) return
+  const known = new Set(rows().map((row) => row.dataset.key))
+  const place = remember()
+  live().replaceWith(document.adoptNode(fresh))
+  for (const row of rows()) row.classList.toggle('fresh', !known.has(row.dataset.key))
+  restore(place)
+}
+
+function remember() {
+  const focused = document.activeElement?.closest('tr[data-key]')
+  const seen = focused ?? rows().find((row) => row.getBoundingClientRect().bottom > 0)
+  return {
+    anchor: seen?.dataset.key,
+    top: seen?.getBoundingClientRect().top,
+    focused: focused?.dataset.key,
+    index: focused ? rows().indexOf(focused) : -1,
+    press: document.activeElement?.dataset.keyPress,
+  }
+}
+
+function restore(place) {
+  const anchor = rowOf(place.anchor)
+  // At the top of the page the newest and riskiest should come into sight.
+  if (anchor && scrollY > 0) scrollBy(0, anchor.getBoundingClientRect().top - place.top)
+  if (place.focused === undefined) return
+  const same = rowOf(place.focused)
+  const row = same ?? rows()[Math.min(place.index, rows().length - 1)]
+  const button = same && place.press ? same.querySelector(`[data-key-press="${place.press}"]`) : null
+  const target = button ?? row?.querySelector('a')
+  target?.focus({ preventScroll: row === same })
+}
+
+function tell(text) {
+  notice.textContent = text
+  notice.hidden = text === ''
+}
+
+function tellState(text, lost) {
+  state.textContent = text
+  state.classList.toggle('lost', lost)
+  state.hidden = false
+}
+
+let refreshed = ''
+
+async function refresh() {
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: 'text/html' } })
+    if (!answer.ok) throw new Error(`status ${answer.status}`)
+    swap(await answer.text())
+    refreshed = new Date().toISOString().slice(11, 19)
+    tellState(`Live, ${refreshed} UTC`, false)
+  } catch {
+    tellState(`No answer since ${refreshed || 'this page was opened'}; trying again`, true)
+  }
+}
+
+/** A decision without leaving the page; the answer is the queue after it. */
+async function decide(form, button) {
+  const body = new URLSearchParams(new FormData(form, button))
+  try {
+    const answer = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'text/html' } })
+    const html = await answer.text()
+    if (answer.ok) {
+      tell('')
+      return swap(html)
+    }
+    tell(new DOMParser().parseFromString(html, 'text/html').getElementById('problem')?.textContent ?? 'It failed.')
+    await refresh()
+  } catch {
+    tell('The decision was not sent: no connection. Try again.')
+  }
+}
+
+document.addEventListener('submit', (event) => {
+  if (!event.target.matches('[data-live] form')) return
+  event.preventDefault()
+  decide(event.target, event.submitter)
+})
+
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return
+  const row = document.activeElement?.closest('tr[data-key]')
+  const step = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 }[event.key]
+  if (step !== undefined && (row || event.key === 'j')) {
+    const next = rows()[row ? rows().indexOf(row) + step : 0]
+    next?.querySelector('.c-reason a').focus()
+    event.preventDefault()
+  } else if (row && /^[a-z]$/.test(event.key)) {
+    row.querySelector(`[data-key-press="${event.key}"]`)?.click()
+  }
+})
+
+document.getElementById('keys').hidden = false
+tellState('Live', false)
+setInterval(() => document.hidden || refresh(), EVERY_MS)
+document.addEventListener('visibilitychange', () => document.hidden || refresh())

@@ -1,0 +1,110 @@
+import { html } from 'hono/html'
+import type { Item, VersionedItem } from '../sql/items.ts'
+import type { StatusEntry } from '../sql/statuses.ts'
+import { decideForm, detailPath } from './decide.ts'
+import {
+  dayAndTime,
+  featureText,
+  money,
+  reasonsOf,
+  scoreText,
+  severity,
+  statusWord,
+  words,
+} from './format.ts'
+import { type Html, layout, scoreBar, statusBadge } from './layout.ts'
+
+interface DetailPage {
+  item: VersionedItem
+  history: StatusEntry[]
+  /** The account's newest transactions. */
+  timeline: Item[]
+}
+
+/** One anomaly: what happened, why it was flagged, what the account does otherwise, and the decision. */
+export const detailPage = ({ item, history, timeline }: DetailPage): Html =>
+  layout({
+    title: `${money(item.amount)} ${item.currency}, account ${item.account_id}`,
+    session: true,
+    body: html`<p class="back"><a href="/">← Queue</a></p>
+<div class="heading"><h1>${money(item.amount)} ${item.currency}</h1>${scoreBar(item.score, severity(item.score), scoreText(item.score))}${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</div>
+<div class="columns">
+<div>
+${facts(item)}
+${reasons(item)}
+</div>
+<div>
+${decision(item)}
+${historyCard(history)}
+</div>
+</div>
+${features(item)}
+${account(item, timeline)}`,
+  })
+
+function facts(item: VersionedItem): Html {
+  const { day, time } = dayAndTime(item.timestamp)
+  const entries: [string, string | Html][] = [
+    ['Transaction', item.transaction_id],
+    ['Time', html`<time datetime="${item.timestamp}">${day}, ${time} UTC</time>`],
+    ['Account', item.account_id],
+    ['Merchant', item.merchant_id ?? '–'],
+    ['Category', words(item.merchant_category) || '–'],
+    ['Location', item.location || '–'],
+    ['Channel', words(item.channel)],
+    ['Decided by', `rules ${item.rules_version}, model ${item.model_version}`],
+  ]
+  return html`<section class="card"><h2>Transaction</h2><dl class="facts">${entries.map(
+    ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
+  )}</dl></section>`
+}
+
+const reasons = (item: VersionedItem): Html => html`<section class="card"><h2>Why it was flagged</h2>
+<ul class="reasons">${reasonsOf(item).map(
+  (reason) => html`<li>
+${typeof reason.score === 'number' ? scoreBar(reason.score, severity(reason.score), scoreText(reason.score)) : ''}
+<span>${reason.message || words(reason.code)}<small>${reason.code}</small></span></li>`,
+)}</ul></section>`
+
+const decision = (item: VersionedItem): Html => html`<section class="card"><h2>Decide</h2>
+${decideForm(
+  item,
+  detailPath(item),
+  html`<label for="note">Note, kept with the decision</label><textarea id="note" name="note" rows="3" maxlength="2000"></textarea>`,
+)}</section>`
+
+const historyCard = (history: StatusEntry[]): Html => html`<section class="card"><h2>History</h2>
+${history.length === 0 ? html`<p class="muted">No decision so far.</p>` : ''}
+<ol class="history">${history.map((entry) => {
+  const { day, time } = dayAndTime(entry.changed_at)
+  return html`<li>${statusWord(entry.previous_status)} → <b>${statusWord(entry.new_status)}</b>
+<small><time datetime="${entry.changed_at}">${day}, ${time} UTC</time> · ${entry.actor}</small>${entry.note ? html`<p>${entry.note}</p>` : ''}</li>`
+})}</ol></section>`
+
+function features(item: VersionedItem): Html {
+  const entries = Object.entries(item.features ?? {})
+  if (entries.length === 0) return html``
+  return html`<section class="card"><h2>Features at that time</h2><dl class="features">${entries.map(
+    ([name, value]) => html`<div><dt>${words(name)}</dt><dd>${featureText(value)}</dd></div>`,
+  )}</dl></section>`
+}
+
+const account = (item: VersionedItem, timeline: Item[]): Html => html`<section class="card">
+<h2>Newest transactions of ${item.account_id}</h2>
+<table class="timeline">
+<thead><tr><th scope="col">Time (UTC)</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Channel</th><th scope="col">Score</th><th scope="col">Status</th></tr></thead>
+<tbody>${timeline.map((entry) => timelineRow(entry, entry.transaction_id === item.transaction_id && entry.timestamp === item.timestamp))}</tbody>
+</table></section>`
+
+function timelineRow(entry: Item, current: boolean): Html {
+  const { day, time } = dayAndTime(entry.timestamp)
+  return html`<tr${current ? html` class="current" aria-current="true"` : ''}>
+<td><time datetime="${entry.timestamp}">${day}, ${time}</time></td>
+<td class="number">${money(entry.amount)} <small>${entry.currency}</small></td>
+<td>${entry.merchant_id ?? '–'} <small>${words(entry.merchant_category)}</small></td>
+<td>${entry.location || '–'}</td>
+<td>${words(entry.channel)}</td>
+<td>${scoreText(entry.score)}</td>
+<td>${entry.status ? statusBadge(entry.status, statusWord(entry.status)) : ''}</td>
+</tr>`
+}

@@ -1,0 +1,123 @@
+import { type Context, Hono } from 'hono'
+import { clientAddress, requestSite } from '../auth/client.ts'
+import { type Guard, requireSameSite } from '../auth/guard.ts'
+import { loginRefusal, type Sessions } from '../auth/session.ts'
+import type { Env } from '../context.ts'
+import type { Limits } from '../limits.ts'
+import {
+  formOf,
+  loginForm,
+  pathOf,
+  queryOf,
+  queueQuery,
+  statusForm,
+  timeQuery,
+  transactionPath,
+} from '../parameters.ts'
+import { Problem } from '../problems.ts'
+import { requireDone, unknownAnomaly } from '../routes/anomalies.ts'
+import { accountTransactions } from '../sql/accounts.ts'
+import { findAnomaly, listAnomalies } from '../sql/anomalies.ts'
+import type { Database } from '../sql/database.ts'
+import { changeStatus, statusHistory } from '../sql/statuses.ts'
+import { assetRoutes } from './assets.ts'
+import { detailPage } from './detail.ts'
+import { loginPage } from './login.ts'
+import { queuePage } from './queue.ts'
+
+interface PageDeps {
+  database: Database
+  guard: Guard
+  limits: Limits
+  sessions: Sessions
+  production: boolean
+}
+
+const PAGE_SIZE = 50
+const TIMELINE = 20
+
+/** The analysts' pages. They know sessions only: a key in a header is for programs. */
+export function pageRoutes({ database, guard, limits, sessions, production }: PageDeps): Hono<Env> {
+  const pages = new Hono<Env>()
+  pages.route('/', assetRoutes())
+
+  pages.get('/', async (c) => {
+    const caller = sessions.read(c)
+    await limits.consume(c, 'read', caller?.bucket ?? `address:${clientAddress(c)}`)
+    if (caller === undefined) return c.html(loginPage({ refusal: loginRefusal(c, production) }))
+    const filter = queryOf(c, queueQuery)
+    const status = filter.status === 'ALL' ? undefined : [filter.status]
+    // One more than is shown tells whether there is a next page.
+    const items = await listAnomalies(database.query, { ...filter, status, limit: PAGE_SIZE + 1 })
+    const more = items.length > PAGE_SIZE
+    return c.html(queuePage({ filter, items: items.slice(0, PAGE_SIZE), pageSize: PAGE_SIZE, more }))
+  })
+
+  pages.post('/login', async (c) => {
+    const refusal = loginRefusal(c, production)
+    if (refusal !== undefined) return c.html(loginPage({ refusal }), 403)
+    if (requestSite(c) === 'cross') throw new Problem(403, 'Log in from the page of this server.')
+    const { key } = await formOf(c, loginForm)
+    try {
+      await guard.tryKey(c, key)
+    } catch (error) {
+      if (error instanceof Problem && error.status === 401)
+        return c.html(loginPage({ fault: error.message }), 401)
+      throw error
+    }
+    sessions.begin(c)
+    return c.redirect('/', 303)
+  })
+
+  pages.post('/logout', (c) => {
+    requireSameSite(c)
+    sessions.end(c)
+    return c.redirect('/', 303)
+  })
+
+  pages.get('/anomalies/:transaction_id', async (c) => {
+    if (!(await inSession(c, 'read'))) return c.redirect('/', 303)
+    const { transaction_id } = pathOf(c, transactionPath)
+    const item = await findAnomaly(database.query, transaction_id, queryOf(c, timeQuery).timestamp)
+    if (item === undefined) throw unknownAnomaly()
+    const [history, timeline] = await Promise.all([
+      statusHistory(database.query, item.transaction_id, item.timestamp),
+      accountTransactions(database.query, item.account_id, TIMELINE),
+    ])
+    return c.html(detailPage({ item, history, timeline }))
+  })
+
+  pages.post('/anomalies/:transaction_id/status', async (c) => {
+    if (!(await inSession(c, 'write'))) return c.redirect('/', 303)
+    requireSameSite(c)
+    const { transaction_id } = pathOf(c, transactionPath)
+    const { version, back, ...change } = await formOf(c, statusForm)
+    const outcome = await changeStatus(database, {
+      ...change,
+      transaction_id,
+      versions: [version],
+      actor: c.get('caller').actor,
+      request_id: c.get('requestId'),
+    })
+    requireDone(outcome)
+    return c.redirect(localPath(back), 303)
+  })
+
+  async function inSession(c: Context<Env>, kind: 'read' | 'write'): Promise<boolean> {
+    const caller = sessions.read(c)
+    if (caller === undefined) return false
+    c.set('caller', caller)
+    await limits.consume(c, kind, caller.bucket)
+    return true
+  }
+
+  return pages
+}
+
+/** A path on this server, whatever the form says: never another site. */
+function localPath(back: string | undefined): string {
+  const base = 'http://weir.invalid'
+  if (back === undefined || !URL.canParse(back, base)) return '/'
+  const url = new URL(back, base)
+  return url.origin === base ? url.pathname.replace(/^\/+/, '/') + url.search : '/'
+}

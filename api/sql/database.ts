@@ -1,0 +1,158 @@
+import pg from 'pg'
+
+/**
+ * The API's way to PostgreSQL: every query is bounded in time and every failure is one of two kinds, so that a
+ * caller gets 503 within two seconds when the database is gone, however it is gone.
+ */
+
+/** Nobody answers, or the server cannot serve now: the same call may succeed later. */
+export class Unavailable extends Error {
+  override readonly name = 'Unavailable'
+}
+
+/** A statement ran into the statement timeout. */
+export class TooSlow extends Error {
+  override readonly name = 'TooSlow'
+}
+
+export type Query = <R extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<R[]>
+
+export interface Database {
+  /** @throws Unavailable, TooSlow, or PostgreSQL's own error */
+  query: Query
+  /** Runs the work between BEGIN and COMMIT on one connection; rolls back when it throws. */
+  transaction<T>(work: (query: Query) => Promise<T>): Promise<T>
+  /** Resolves when the database answers within about a second and has this version's tables. */
+  check(): Promise<void>
+}
+
+/** Longest wait for a free or new connection. */
+const CONNECT_MS = 1500
+/** After this long without an answer, another connection is asked whether anybody is there. */
+const SILENCE_MS = 900
+const PROBE_MS = 600
+const CHECK_MS = 1200
+
+/** SQLSTATE classes and codes after which a later try may succeed. */
+const PASSING = /^(08|28|53|57P|3D000|40001|40P01|42P01|55P03|25006)/
+const QUERY_CANCELED = '57014'
+
+/** @param pool ended by its owner */
+export function createDatabase(pool: pg.Pool): Database {
+  const reachable = createProbe(pool)
+
+  async function withConnection<T>(work: (query: Query) => Promise<T>): Promise<T> {
+    const client = await connect(pool)
+    // A connection that is lost between two statements of a transaction emits an error, which nobody else hears.
+    const ignore = () => {}
+    client.on('error', ignore)
+    const silence = watchSilence(reachable)
+    let broken = false
+    try {
+      return await Promise.race([work(queryOn(client)), silence.broken])
+    } catch (error) {
+      broken = error instanceof Unavailable
+      throw error
+    } finally {
+      silence.stop()
+      client.off('error', ignore)
+      client.release(broken)
+    }
+  }
+
+  const query: Query = (text, values) => withConnection((run) => run(text, values))
+
+  return {
+    query,
+    transaction: (work) => withConnection((run) => inTransaction(run, work)),
+    check: async () => {
+      await within(CHECK_MS, query(`SELECT 'transactions'::regclass`))
+    },
+  }
+}
+
+const queryOn =
+  (client: pg.PoolClient): Query =>
+  async (text, values) => {
+    try {
+      return (await client.query(text, values)).rows
+    } catch (error) {
+      throw classify(error as Error)
+    }
+  }
+
+async function inTransaction<T>(query: Query, work: (query: Query) => Promise<T>): Promise<T> {
+  await query('BEGIN')
+  try {
+    const result = await work(query)
+    await query('COMMIT')
+    return result
+  } catch (error) {
+    // When the rollback fails too, its error says that the connection is broken.
+    await query('ROLLBACK')
+    throw error
+  }
+}
+
+async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+  const connecting = pool.connect()
+  try {
+    return await within(CONNECT_MS, connecting)
+  } catch (cause) {
+    connecting.then(
+      (client) => client.release(),
+      () => {},
+    )
+    throw new Unavailable('no connection to the database', { cause })
+  }
+}
+
+/** Rejects `broken` when the work goes on and the server answers nobody else either. */
+function watchSilence(reachable: () => Promise<boolean>): { broken: Promise<never>; stop(): void } {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const timer = setInterval(async () => {
+    if (!(await reachable())) reject(new Unavailable('the database stopped answering'))
+  }, SILENCE_MS)
+  promise.catch(() => {})
+  return { broken: promise, stop: () => clearInterval(timer) }
+}
+
+/** Asks the server over a connection of its own whether it is there; one question at a time. */
+function createProbe(pool: pg.Pool): () => Promise<boolean> {
+  let asking: Promise<boolean> | undefined
+  return () => {
+    asking ??= within(PROBE_MS, ask(pool.options))
+      // A refusal is an answer: somebody is there.
+      .catch((error) => error instanceof pg.DatabaseError)
+      .finally(() => {
+        asking = undefined
+      })
+    return asking
+  }
+}
+
+async function ask(options: pg.ClientConfig): Promise<boolean> {
+  const client = new pg.Client(options)
+  client.on('error', () => {})
+  await client.connect()
+  await client.end()
+  return true
+}
+
+function classify(error: Error): Error {
+  if (!(error instanceof pg.DatabaseError))
+    return new Unavailable('the connection to the database was lost', { cause: error })
+  if (error.code === QUERY_CANCELED)
+    return new TooSlow('the statement timeout ended a query', { cause: error })
+  return PASSING.test(error.code ?? '') ? new Unavailable('the database refuses', { cause: error }) : error
+}
+
+async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Unavailable(`no answer within ${ms} ms`)), ms)
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,57 @@
+/** A row of `transactions` as the API shows it: keys are the columns' names. */
+export interface Item {
+  transaction_id: string
+  account_id: string
+  /** ISO 8601, UTC, milliseconds. */
+  timestamp: string
+  /** Decimal string with four decimals. */
+  amount: string
+  currency: string
+  merchant_id: string | null
+  merchant_category: string
+  location: string
+  channel: string
+  is_fraud: boolean | null
+  score: number
+  is_anomaly: boolean
+  alert_reason: string | null
+  reasons: Reason[] | null
+  features: Record<string, unknown> | null
+  status: string | null
+  rules_version: string
+  model_version: string
+  kafka_partition: number
+  kafka_offset: number
+}
+
+export interface Reason {
+  code: string
+  score?: number
+  message?: string
+}
+
+/** An item, and the version of its row: it changes with every update and is the ETag. */
+export interface VersionedItem extends Item {
+  version: string
+}
+
+/** A timestamptz as ISO 8601 in UTC, whatever the session's zone and DateStyle are. */
+export const isoTime = (column: string): string =>
+  `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+
+/** The select list of an {@link Item} from `transactions t`. */
+export const ITEM = `
+  t.transaction_id, t.account_id, ${isoTime('t.timestamp')} AS timestamp, t.amount, t.currency, t.merchant_id,
+  t.merchant_category, t.location, t.channel, t.is_fraud, t.score, t.is_anomaly, t.alert_reason, t.reasons,
+  t.features, t.status, t.rules_version, t.model_version, t.kafka_partition, t.kafka_offset`
+
+/** xmin is the transaction that wrote this version of the row, so also NEW, FRAUD, NEW again are three versions. */
+export const VERSION = 't.xmin::text AS version'
+
+/**
+ * The condition on an event time given to the millisecond; rows written by others may have microseconds.
+ * Keeps the planner able to leave out the other months.
+ * @param parameter e.g. `$2`, a timestamptz or null for any time
+ */
+export const atTime = (parameter: string): string =>
+  `(${parameter}::timestamptz IS NULL OR (t.timestamp >= ${parameter} AND t.timestamp < ${parameter}::timestamptz + interval '1 millisecond'))`

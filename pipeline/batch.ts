@@ -1,0 +1,84 @@
+import type { Transaction } from '../schemas/transaction.ts'
+import type { Reject, SourceRecord } from './errors.ts'
+import type { AccountStates, UndoLog } from './features/account-states.ts'
+import type { Anomaly } from './stages/score.ts'
+
+/**
+ * A partition for as long as this process owns it. Each assignment makes a new one, so a batch of an earlier
+ * ownership is recognised by `lost` on the object it carries: no generation numbers to compare.
+ */
+export interface Ownership {
+  readonly topic: string
+  readonly partition: number
+  /** Next offset to take from Kafka. */
+  cursor: number
+  /** The position once everything taken so far is stored: `nextOffset` of the newest batch. */
+  position: number
+  /** True once the partition went elsewhere or was taken anew: its batches are forgotten. */
+  lost: boolean
+  readonly states: AccountStates
+  /** Batches that changed `states` and are not committed, oldest first. */
+  readonly judged: Batch[]
+}
+
+/** Consecutive records of one partition, on their way through the stages. Row i of every column is one transaction. */
+export interface Batch {
+  readonly owner: Ownership
+  /** The position before this batch: what the compare-and-set expects. */
+  readonly fromOffset: number
+  /** The position after it. */
+  readonly nextOffset: number
+  /** As received; kept until the commit, since a late reject needs the original bytes. */
+  records: SourceRecord[]
+
+  transactions: Transaction[]
+  /** records[recordOf[i]] is the record of row i. */
+  recordOf: number[]
+  rejects: Reject[]
+  /** How many of the rejects are safe in the dead-letter topic. */
+  deadLettered: number
+  /** Records left out as duplicates, by offset. */
+  duplicates: number[]
+
+  /** FEATURES.length values a row. */
+  features: Float64Array
+  /** Number of the account's home before each row, as `states.locationName` knows it. */
+  homes: Int32Array
+  scores: Float32Array
+  anomalies: Map<number, Anomaly>
+  undo: UndoLog | null
+}
+
+const NO_FEATURES = new Float64Array(0)
+const NO_HOMES = new Int32Array(0)
+const NO_SCORES = new Float32Array(0)
+
+export function createBatch(
+  owner: Ownership,
+  fromOffset: number,
+  nextOffset: number,
+  records: SourceRecord[],
+): Batch {
+  return {
+    owner,
+    fromOffset,
+    nextOffset,
+    records,
+    transactions: [],
+    recordOf: [],
+    rejects: [],
+    deadLettered: 0,
+    duplicates: [],
+    features: NO_FEATURES,
+    homes: NO_HOMES,
+    scores: NO_SCORES,
+    anomalies: new Map(),
+    undo: null,
+  }
+}
+
+/** Takes rows out of a batch. The features, scores and state must be computed again afterwards. */
+export function removeRows(batch: Batch, rows: ReadonlySet<number>): void {
+  batch.transactions = batch.transactions.filter((_, row) => !rows.has(row))
+  batch.recordOf = batch.recordOf.filter((_, row) => !rows.has(row))
+}

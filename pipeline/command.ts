@@ -1,0 +1,27 @@
+import { Command } from 'commander'
+import { createLogger } from '../schemas/log.ts'
+import { loadSettings } from '../schemas/settings.ts'
+import { startPipeline } from './main.ts'
+
+export function command(): Command {
+  return new Command()
+    .description('Score the transactions of the topic and store them in PostgreSQL, until stopped.')
+    .addHelpText(
+      'after',
+      '\nNeeds KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL; see .env.example for all settings.',
+    )
+    .action(async () => {
+      const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL'])
+      const log = createLogger('pipeline', settings.LOG_LEVEL)
+      const pipeline = await startPipeline(settings, log)
+      const stop = (signal: string) => {
+        log.info({ signal }, 'stopping')
+        pipeline.stop().catch((error) => log.error({ err: error }, 'stopping failed'))
+      }
+      process.once('SIGTERM', stop)
+      process.once('SIGINT', stop)
+      await pipeline.done
+      log.info('stopped')
+      process.exit(0) // kafkajs may keep a reconnecting socket alive
+    })
+}

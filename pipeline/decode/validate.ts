@@ -1,0 +1,51 @@
+import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
+import type { RejectCode } from '../errors.ts'
+
+const FROM = Date.UTC(2000, 0, 1)
+const DAY = 86_400_000
+const AMOUNT_LIMIT = 1e9 * AMOUNT_UNITS
+const ID_BYTES = 64
+
+/** A fault of a transaction, or null. */
+export type Fault = { code: RejectCode; message: string } | null
+
+/**
+ * Whether a decoded transaction may enter the stream. No wall clock: the record's own Kafka time bounds the event time.
+ * @param recordTimestamp Kafka's time of the record, milliseconds
+ * @param raw its bytes, to tell a replacement character that was sent from one that stands for broken UTF-8
+ */
+export function validate(tx: Transaction, recordTimestamp: number, raw: Buffer): Fault {
+  if (!validId(tx.transaction_id)) return fault('INVALID_ID', 'transaction_id must have 1 to 64 bytes')
+  if (!validId(tx.account_id)) return fault('INVALID_ID', 'account_id must have 1 to 64 bytes')
+  if (!(tx.amount >= 0 && tx.amount < AMOUNT_LIMIT))
+    return fault('INVALID_AMOUNT', 'amount must be from 0 to below 10^9')
+  if (!/^[A-Za-z]{3}$/.test(tx.currency)) return fault('INVALID_CURRENCY', 'currency must be three letters')
+  if (!(tx.timestamp >= FROM && tx.timestamp <= recordTimestamp + DAY)) {
+    return fault(
+      'INVALID_TIMESTAMP',
+      "timestamp must be from 2000-01-01 to a day after the record's own time",
+    )
+  }
+  const texts = [tx.transaction_id, tx.account_id, tx.merchant_id ?? '', tx.merchant_category, tx.location]
+  let replacements = 0
+  for (const text of texts) {
+    if (text.includes('\0')) return fault('INVALID_TEXT', 'a text holds a NUL character')
+    if (text.includes('\ufffd')) replacements += text.split('\ufffd').length - 1
+  }
+  if (replacements > replacementsIn(raw)) return fault('INVALID_TEXT', 'a text is not UTF-8')
+  return null
+}
+
+const fault = (code: RejectCode, message: string): Fault => ({ code, message })
+
+// A UTF-16 unit takes at most 3 bytes: most ids need no counting.
+const validId = (id: string): boolean =>
+  id.length > 0 && (id.length * 3 <= ID_BYTES || Buffer.byteLength(id) <= ID_BYTES)
+
+const REPLACEMENT = Buffer.from('\ufffd')
+
+function replacementsIn(raw: Buffer): number {
+  let found = 0
+  for (let at = raw.indexOf(REPLACEMENT); at !== -1; at = raw.indexOf(REPLACEMENT, at + 3)) found++
+  return found
+}

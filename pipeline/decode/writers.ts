@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SchemaRegistry } from '@kafkajs/confluent-schema-registry'
+import avro from 'avsc'
+import type { Logger } from '../../schemas/log.ts'
+import { type Transaction, transactionType } from '../../schemas/transaction.ts'
+import { FRAME_BYTES } from '../../schemas/wire.ts'
+import type { RejectCode } from '../errors.ts'
+import { hasUnboundedParts, itemCountsFit } from './bounds.ts'
+
+/** Reads one writer's values; or the reason why none of them can be read. */
+export type Writer =
+  | { read: (value: Buffer) => Transaction }
+  | { code: Extract<RejectCode, 'UNKNOWN_SCHEMA' | 'INCOMPATIBLE_SCHEMA'>; message: string }
+
+const UNKNOWN_TRIES = 3
+const UNKNOWN_PAUSE_MS = 2500
+const AWAY_PAUSE_MS = 1000
+
+/**
+ * Writers by schema id. A schema never changes under its id, so a resolver is made once and kept. "No such schema" is
+ * asked for three times within five seconds (a registry's replica may lag); then the id is unknown for a while, not
+ * for ever. A registry that does not answer is waited for: nothing is dropped for a server's fault.
+ */
+export class Writers {
+  readonly #known = new Map<number, Writer>()
+  readonly #forgetAt = new Map<number, number>()
+  readonly #registry: Pick<SchemaRegistry, 'getSchema'>
+  readonly #log: Logger
+  readonly #closing: AbortSignal
+
+  constructor(registry: Pick<SchemaRegistry, 'getSchema'>, log: Logger, closing: AbortSignal) {
+    this.#registry = registry
+    this.#log = log
+    this.#closing = closing
+  }
+
+  get(id: number): Writer | undefined {
+    return this.#known.get(id)
+  }
+
+  /** Makes the ids known. Waits while the registry is away. */
+  async load(ids: Iterable<number>): Promise<void> {
+    for (const id of ids) {
+      const forgetAt = this.#forgetAt.get(id)
+      if (forgetAt !== undefined && Date.now() > forgetAt) {
+        this.#known.delete(id)
+        this.#forgetAt.delete(id)
+      }
+      if (!this.#known.has(id)) this.#known.set(id, await this.#fetch(id))
+    }
+  }
+
+  async #fetch(id: number): Promise<Writer> {
+    let unknown = 0
+    for (;;) {
+      try {
+        return createWriter((await this.#registry.getSchema(id)) as unknown as avro.Type)
+      } catch (cause) {
+        const error = cause as Error & { status?: number }
+        if (error.status === 404 && ++unknown >= UNKNOWN_TRIES) {
+          this.#forgetAt.set(id, Date.now() + 60_000)
+          return { code: 'UNKNOWN_SCHEMA', message: `the registry has no schema ${id}` }
+        }
+        if (error.status !== 404)
+          this.#log.warn({ err: error, schema_id: id }, 'the schema registry gives no answer')
+        await sleep(error.status === 404 ? UNKNOWN_PAUSE_MS : AWAY_PAUSE_MS, undefined, {
+          signal: this.#closing,
+        })
+      }
+    }
+  }
+}
+
+/** @param type the writer's schema, read with our logical types */
+export function createWriter(type: avro.Type): Writer {
+  if (!(type instanceof avro.Type))
+    return { code: 'INCOMPATIBLE_SCHEMA', message: 'it is not an Avro schema' }
+  let resolver: avro.Resolver | undefined
+  try {
+    // The resolver fills in defaults and skips what we do not know; it also proves that the writer's decimals are ours,
+    // which the canonical form does not tell. Where the bytes are laid out as ours, none is needed to read them.
+    resolver = transactionType.createResolver(type)
+    if (type.equals(transactionType)) resolver = undefined
+  } catch (cause) {
+    return { code: 'INCOMPATIBLE_SCHEMA', message: (cause as Error).message }
+  }
+  const mustCount = hasUnboundedParts(type)
+  return {
+    read(value) {
+      if (mustCount && !itemCountsFit(type, value, FRAME_BYTES))
+        throw new Error('an array or map claims more items than bytes')
+      const { value: tx, offset } = transactionType.decode(value, FRAME_BYTES, resolver)
+      // avsc gives offset -1 for truncated bytes instead of throwing; too many bytes are as wrong.
+      if (offset !== value.length)
+        throw new Error(offset < 0 ? 'truncated' : `${value.length - offset} bytes too many`)
+      return tx as Transaction
+    },
+  }
+}

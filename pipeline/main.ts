@@ -1,0 +1,47 @@
+import { Partitioners } from 'kafkajs'
+import { createKafka, createTopics } from '../schemas/kafka.ts'
+import type { Logger } from '../schemas/log.ts'
+import { createRegistry } from '../schemas/registry.ts'
+import { mayCreateTopics, type Needed } from '../schemas/settings.ts'
+import { Writers } from './decode/writers.ts'
+import { type RunningPipeline, runStages } from './run.ts'
+import { KafkaSource } from './source/kafka-source.ts'
+import { kafkaDeadLetters } from './store/dead-letters.ts'
+
+export type PipelineSettings = Needed<'KAFKA_BROKERS' | 'SCHEMA_REGISTRY_URL' | 'DATABASE_URL'>
+
+/** Starts the pipeline over Kafka, the schema registry and PostgreSQL. It then runs until it is stopped or fails. */
+export async function startPipeline(settings: PipelineSettings, log: Logger): Promise<RunningPipeline> {
+  const topic = settings.TRANSACTIONS_TOPIC
+  const kafka = createKafka(settings.KAFKA_BROKERS, settings.KAFKA_GROUP_ID, log)
+  const admin = kafka.admin()
+  await admin.connect()
+  if (mayCreateTopics(settings)) await createTopics(admin, settings)
+  await admin.disconnect()
+
+  const producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    createPartitioner: Partitioners.DefaultPartitioner,
+  })
+  await producer.connect()
+  return runStages(settings, log, ({ closing, ownership, progress }) => {
+    const source = new KafkaSource({
+      ...ownership,
+      kafka,
+      topic,
+      groupId: settings.KAFKA_GROUP_ID,
+      batchMaxRecords: settings.BATCH_MAX_RECORDS,
+      queueBatches: settings.QUEUE_BATCHES,
+      closing,
+      onFetched: (partition, highWatermark) => progress.onFetched(partition, highWatermark),
+      onAssigned: (partitions) => progress.onAssigned(partitions),
+    })
+    return {
+      source,
+      writers: new Writers(createRegistry(settings.SCHEMA_REGISTRY_URL), log, closing),
+      deadLetters: kafkaDeadLetters(producer, settings.DEAD_LETTER_TOPIC),
+      close: () => producer.disconnect(),
+    }
+  })
+}

@@ -1,0 +1,69 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { REJECT_CODES, type RejectCode } from './errors.ts'
+
+/** Every metric of the pipeline; label values come from closed lists. */
+export function createMetrics() {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry })
+  const metrics = {
+    registry,
+    stored: new Counter({ name: 'weir_transactions_stored_total', help: 'Transactions stored', registers }),
+    anomalies: new Counter({
+      name: 'weir_anomalies_total',
+      help: 'Transactions flagged and stored',
+      registers,
+    }),
+    duplicates: new Counter({
+      name: 'weir_duplicates_total',
+      help: 'Records left out as duplicates',
+      registers,
+    }),
+    deadLetters: new Counter({
+      name: 'weir_dead_letters_total',
+      help: 'Records sent to the dead-letter topic, by code',
+      labelNames: ['code'] as const,
+      registers,
+    }),
+    late: new Counter({
+      name: 'weir_late_transactions_total',
+      help: 'Transactions further behind their account than ALLOWED_LATENESS',
+      registers,
+    }),
+    batches: new Counter({
+      name: 'weir_batches_total',
+      help: 'Batches, by what became of them',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    storeSeconds: new Histogram({
+      name: 'weir_store_seconds',
+      help: "From a batch's turn in its lane to its COMMIT",
+      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+      registers,
+    }),
+    batchRecords: new Histogram({
+      name: 'weir_batch_records',
+      help: 'Records in a stored batch',
+      buckets: [1, 10, 100, 1000, 2500, 5000, 10_000, 25_000, 100_000],
+      registers,
+    }),
+    lag: new Gauge({
+      name: 'weir_lag_records',
+      help: 'Records in the topic behind the stored position',
+      labelNames: ['partition'] as const,
+      registers,
+    }),
+    queued: new Gauge({
+      name: 'weir_queued_batches',
+      help: 'Batches that wait, by queue; bounded by QUEUE_BATCHES',
+      labelNames: ['queue'] as const,
+      registers,
+    }),
+  }
+  for (const code of Object.keys(REJECT_CODES) as RejectCode[]) metrics.deadLetters.inc({ code }, 0)
+  for (const outcome of ['stored', 'fenced', 'dropped']) metrics.batches.inc({ outcome }, 0)
+  return metrics
+}
+
+export type Metrics = ReturnType<typeof createMetrics>

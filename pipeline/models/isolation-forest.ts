@@ -1,0 +1,142 @@
+/**
+ * Isolation forest (Liu, Ting, Zhou: Isolation-Based Anomaly Detection, ACM TKDD 6(1), 2012, doi:10.1145/2133360.2133363)
+ * in flat arrays: node k has an input and a threshold; children are left[k] and left[k] + 1. A leaf has the input
+ * LEAF and, as its threshold, the path length that ends there.
+ */
+export interface IsolationForest {
+  /** First node of each tree. */
+  roots: Uint32Array
+  input: Uint8Array
+  threshold: Float64Array
+  left: Uint32Array
+  /** Average path length of an unsuccessful search among the samples: c(psi) of the paper. */
+  normal: number
+}
+
+const LEAF = 255
+
+/** @returns the anomaly score s(x) = 2^(-E[h(x)] / c(psi)), 0..1: near 1 is easily isolated, 0.5 and less is usual */
+export function rawScore(forest: IsolationForest, x: Float64Array): number {
+  const { roots, input, threshold, left } = forest
+  let depth = 0
+  for (let t = 0; t < roots.length; t++) {
+    let node = roots[t]
+    let column = input[node]
+    while (column !== LEAF) {
+      node = left[node] + (x[column] < threshold[node] ? 0 : 1)
+      column = input[node]
+    }
+    depth += threshold[node]
+  }
+  return 2 ** (-depth / roots.length / forest.normal)
+}
+
+/**
+ * @param rows inputs, `width` a row
+ * @param random uniform in [0, 1): the only source of chance, so that a seed gives the same forest
+ */
+export function trainIsolationForest(
+  rows: Float64Array,
+  width: number,
+  options: { trees: number; samples: number; random: () => number },
+): IsolationForest {
+  const count = rows.length / width
+  const samples = Math.min(options.samples, count)
+  const builder = new TreeBuilder(rows, width, Math.ceil(Math.log2(Math.max(samples, 2))), options.random)
+  const roots = Array.from({ length: options.trees }, () =>
+    builder.grow(sampleRows(count, samples, options.random)),
+  )
+  return { roots: Uint32Array.from(roots), ...builder.arrays(), normal: averagePath(samples) }
+}
+
+class TreeBuilder {
+  readonly #input: number[] = []
+  readonly #threshold: number[] = []
+  readonly #left: number[] = []
+  readonly #rows: Float64Array
+  readonly #width: number
+  readonly #maxDepth: number
+  readonly #random: () => number
+
+  constructor(rows: Float64Array, width: number, maxDepth: number, random: () => number) {
+    this.#rows = rows
+    this.#width = width
+    this.#maxDepth = maxDepth
+    this.#random = random
+  }
+
+  grow(sample: number[]): number {
+    const root = this.#reserve()
+    this.#fill(root, sample, 0)
+    return root
+  }
+
+  arrays(): Pick<IsolationForest, 'input' | 'threshold' | 'left'> {
+    return {
+      input: Uint8Array.from(this.#input),
+      threshold: Float64Array.from(this.#threshold),
+      left: Uint32Array.from(this.#left),
+    }
+  }
+
+  #reserve(): number {
+    this.#threshold.push(0)
+    this.#left.push(0)
+    return this.#input.push(LEAF) - 1
+  }
+
+  #fill(node: number, sample: number[], depth: number): void {
+    const column = depth < this.#maxDepth && sample.length > 1 ? this.#splittableColumn(sample) : -1
+    if (column === -1) {
+      this.#threshold[node] = depth + averagePath(sample.length)
+      return
+    }
+    const values = sample.map((row) => this.#rows[row * this.#width + column])
+    const low = values.reduce((a, b) => Math.min(a, b))
+    const high = values.reduce((a, b) => Math.max(a, b))
+    // Never the lowest value itself: both sides must get at least one row.
+    const split = low + (high - low) * (1 - this.#random())
+    const left = this.#reserve()
+    this.#reserve()
+    this.#input[node] = column
+    this.#threshold[node] = split
+    this.#left[node] = left
+    this.#fill(
+      left,
+      sample.filter((_, i) => values[i] < split),
+      depth + 1,
+    )
+    this.#fill(
+      left + 1,
+      sample.filter((_, i) => values[i] >= split),
+      depth + 1,
+    )
+  }
+
+  /** A column, drawn among those whose values differ in the sample; -1 if all rows are alike. */
+  #splittableColumn(sample: number[]): number {
+    const columns: number[] = []
+    for (let c = 0; c < this.#width; c++) {
+      const first = this.#rows[sample[0] * this.#width + c]
+      if (sample.some((row) => this.#rows[row * this.#width + c] !== first)) columns.push(c)
+    }
+    return columns.length === 0 ? -1 : columns[Math.floor(this.#random() * columns.length)]
+  }
+}
+
+/** Average path length of an unsuccessful search in a binary search tree of n nodes (equation 1 of the paper). */
+function averagePath(n: number): number {
+  if (n <= 1) return 0
+  if (n === 2) return 1
+  return 2 * (Math.log(n - 1) + 0.5772156649015329) - (2 * (n - 1)) / n
+}
+
+/** `size` different row numbers below `count` (Floyd's algorithm, CACM 30(9), 1987). */
+function sampleRows(count: number, size: number, random: () => number): number[] {
+  const chosen = new Set<number>()
+  for (let j = count - size; j < count; j++) {
+    const row = Math.floor(random() * (j + 1))
+    chosen.add(chosen.has(row) ? j : row)
+  }
+  return [...chosen]
+}

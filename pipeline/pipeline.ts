@@ -1,0 +1,45 @@
+import type { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Writers } from './decode/writers.ts'
+import type { Model } from './models/model.ts'
+import type { Rules } from './rules/rules.ts'
+import { decode } from './stages/decode.ts'
+import { computeFeatures } from './stages/features.ts'
+import { score } from './stages/score.ts'
+import { stage } from './stages/stage.ts'
+
+export interface Parts {
+  /** Batches of records, each partition's in order. */
+  source: Readable
+  writers: Writers
+  rules: Rules
+  model: Model
+  threshold: number
+  /** Stores batches; its `final` waits for the last one. */
+  store: Writable
+  /** Batches that wait before a stage, at most. */
+  size: number
+}
+
+/**
+ * The way of the data. Each stage takes a batch and gives it on; while PostgreSQL stores one batch the next ones are
+ * decoded and scored, until the bounds are reached: then the source waits, and memory stays flat.
+ * Resolves when the source has ended and everything is stored.
+ */
+export function fraudPipeline({
+  source,
+  writers,
+  rules,
+  model,
+  threshold,
+  store,
+  size,
+}: Parts): Promise<void> {
+  return pipeline(
+    source,
+    stage(size, decode(writers)),
+    stage(size, computeFeatures),
+    stage(size, score(rules, model, threshold)),
+    store,
+  )
+}

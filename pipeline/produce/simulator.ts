@@ -1,0 +1,93 @@
+import type { Transaction } from '../../schemas/transaction.ts'
+import { Agenda } from './agenda.ts'
+import { type CrowdOptions, passersBy, residents, type Visit } from './crowd.ts'
+import { Fraud } from './fraud.ts'
+import { buy, MEAN_PER_DAY, type Purchase } from './habits.ts'
+import { createRandom } from './random.ts'
+import { createWorld } from './world.ts'
+
+const DAY = 86_400_000
+
+export interface SimulateOptions {
+  /** A safe integer from 0. The same options give the same transactions. */
+  seed: number
+  /** Event time of the beginning, milliseconds since 1970. */
+  start?: number
+  /** How many accounts live through the days. */
+  accounts?: number
+  /** Instead of days, live traffic: so many transactions a second of event time, by accounts that come and go. */
+  rate?: number
+  /** Share of transactions that are fraudulent, 0..1. */
+  fraudShare?: number
+}
+
+/** In live traffic, a case of fraud takes a hundredth of its time, so that it is seen from the first seconds on. */
+const LIVE_HASTE = 100
+
+/** A purchase that is to come: fraud was planned, the others are drawn when their time has come. */
+interface Planned extends Visit {
+  fraud?: Purchase
+}
+
+/**
+ * Accounts with habits, and fraud among them: an endless stream of transactions in the order of their event times,
+ * with their labels in is_fraud. It reads no clock and has no chance but the seed's.
+ */
+export function* simulate({
+  seed,
+  start = Date.UTC(2026, 0, 1),
+  accounts = 2000,
+  rate,
+  fraudShare = 0.01,
+}: SimulateOptions): Generator<Transaction, never> {
+  const random = createRandom(seed)
+  const world = createWorld(random)
+  const options: CrowdOptions = { seed, start, world, random }
+  const crowd = rate === undefined ? residents(accounts, options) : passersBy(rate, options)
+  const fraud = new Fraud(fraudShare, world, random)
+  const haste = rate === undefined ? 1 : LIVE_HASTE
+  const run = `${seed}-${start.toString(36)}`
+
+  const agenda = new Agenda<Planned>()
+  for (const visit of crowd.begin()) agenda.add(visit)
+  for (let n = 0; ; n++) {
+    const planned = agenda.next()!
+    const { account, at } = planned
+    const bought = planned.fraud ?? buy(account, at, world, random)
+    // A rate is kept exactly: the agenda then only gives the order.
+    const timestamp = rate === undefined ? Math.floor(at) : start + Math.floor((n * 1000) / rate)
+    yield {
+      transaction_id: `tx-${run}-${String(n + 1).padStart(9, '0')}`,
+      account_id: account.id,
+      timestamp,
+      amount: bought.amount,
+      currency: 'EUR',
+      merchant_id: bought.merchant.id,
+      merchant_category: bought.merchant.category.name,
+      location: bought.location,
+      channel: bought.channel,
+      is_fraud: planned.fraud !== undefined,
+    }
+    if (planned.fraud !== undefined) continue
+    const { next, weight } = crowd.after(planned)
+    agenda.add(next)
+    for (const { after, purchase } of fraud.follow(account, bought, weight)) {
+      agenda.add({ at: at + after / haste, account, fraud: purchase })
+    }
+  }
+}
+
+/** Transactions of one account in a history, on average. */
+const PER_ACCOUNT = 50
+
+/**
+ * Accounts and beginning for a history of `count` transactions that ends before `end`: some weeks of some accounts.
+ * @param end milliseconds since 1970
+ */
+export function historyOf(count: number, end: number): { accounts: number; start: number } {
+  const accounts = Math.min(100_000, Math.max(10, Math.round(count / PER_ACCOUNT)))
+  const days = count / (accounts * MEAN_PER_DAY)
+  // How many days it takes hangs on chance; the fewer transactions, the more.
+  const margin = 2 + days * Math.min(1, 4 / Math.sqrt(accounts))
+  return { accounts, start: Math.floor((end - (days + margin) * DAY) / DAY) * DAY }
+}

@@ -1,0 +1,113 @@
+import kafkajs, { type Message, type Producer } from 'kafkajs'
+import { createKafka, createTopics } from '../../schemas/kafka.ts'
+import type { Logger } from '../../schemas/log.ts'
+import { transactionSchemaId } from '../../schemas/registry.ts'
+import { mayCreateTopics, mayRegisterSchemas, type Needed } from '../../schemas/settings.ts'
+import { type Transaction, transactionType } from '../../schemas/transaction.ts'
+import { frame } from '../../schemas/wire.ts'
+
+/** Where transactions are sent. */
+export interface TransactionSink {
+  /**
+   * Resolves when all are acknowledged. May be called again before that; the order is kept.
+   * @throws when one could not be stored; nothing that was sent later is stored then
+   */
+  send(transactions: Transaction[]): Promise<void>
+  /** Waits for what was sent, then lets go of the connections. */
+  close(): Promise<void>
+}
+
+export interface KafkaSinkOptions {
+  settings: Needed<'KAFKA_BROKERS' | 'SCHEMA_REGISTRY_URL'>
+  log: Logger
+}
+
+/**
+ * Bytes of one request, at most. All of it may be one partition's, whose record batch the broker takes up to
+ * message.max.bytes, 1 MiB by default.
+ */
+const MAX_REQUEST_BYTES = 900_000
+/** What Kafka's format adds to a record's key and value. */
+const RECORD_OVERHEAD_BYTES = 24
+
+/**
+ * A sink that writes to the transactions topic: idempotent, acks=all, keyed by account_id.
+ * Makes the topics and registers the schema where the settings allow it.
+ * @throws when Kafka or the registry is away, or the topic or the schema is missing and may not be made
+ */
+export async function kafkaSink({ settings, log }: KafkaSinkOptions): Promise<TransactionSink> {
+  const topic = settings.TRANSACTIONS_TOPIC
+  const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-produce', log)
+  await prepareTopic(kafka, settings)
+  const schemaId = await transactionSchemaId(
+    settings.SCHEMA_REGISTRY_URL,
+    topic,
+    mayRegisterSchemas(settings),
+  ).catch(
+    explain(`no schema for the topic ${topic} from SCHEMA_REGISTRY_URL ${settings.SCHEMA_REGISTRY_URL}`),
+  )
+  const producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+  })
+  await producer.connect()
+
+  // One request at a time: when one fails, kafkajs gives its sequence numbers back and a concurrent one takes them;
+  // a broker that had stored the first then acknowledges the second without storing it (tulios/kafkajs#1050).
+  let last: Promise<void> = Promise.resolve()
+  return {
+    send(transactions) {
+      const messages = transactions.map((transaction) => ({
+        key: transaction.account_id,
+        value: frame(schemaId, transactionType, transaction),
+      }))
+      last = last.then(() => sendAll(producer, topic, messages))
+      return last
+    },
+    async close() {
+      await last.catch(() => {})
+      await producer.disconnect()
+    },
+  }
+}
+
+async function prepareTopic(kafka: ReturnType<typeof createKafka>, settings: KafkaSinkOptions['settings']) {
+  const admin = kafka.admin()
+  await admin
+    .connect()
+    .catch(explain(`cannot reach Kafka at KAFKA_BROKERS ${settings.KAFKA_BROKERS.join(',')}`))
+  try {
+    if (mayCreateTopics(settings)) await createTopics(admin, settings)
+    else if (!(await admin.listTopics()).includes(settings.TRANSACTIONS_TOPIC)) {
+      throw new Error(
+        `the topic ${settings.TRANSACTIONS_TOPIC} does not exist; create it, or set CREATE_TOPICS=true`,
+      )
+    }
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** Sends the messages in requests that the broker takes. */
+async function sendAll(producer: Producer, topic: string, messages: Message[]): Promise<void> {
+  let from = 0
+  let bytes = 0
+  for (const [i, message] of messages.entries()) {
+    const size = message.value!.length + Buffer.byteLength(message.key!) + RECORD_OVERHEAD_BYTES
+    if (bytes + size > MAX_REQUEST_BYTES && i > from) {
+      await producer.send({ topic, messages: messages.slice(from, i), acks: -1 })
+      from = i
+      bytes = 0
+    }
+    bytes += size
+  }
+  if (from < messages.length) await producer.send({ topic, messages: messages.slice(from), acks: -1 })
+}
+
+const explain =
+  (what: string) =>
+  (cause: Error): never => {
+    throw new Error(`${what}: ${cause.message}`, { cause })
+  }

@@ -1,0 +1,66 @@
+import type { Batch } from './batch.ts'
+import { F, FEATURE_COUNT } from './features/features.ts'
+import type { Metrics } from './metrics.ts'
+
+/** What the pipeline has done so far and how far it is behind: for metrics, readiness and the lines of `npm start`. */
+export class Progress {
+  stored = 0
+  anomalies = 0
+  readonly #metrics: Metrics
+  readonly #highWatermarks = new Map<number, number>()
+  readonly #positions = new Map<number, number>()
+  #assigned = false
+
+  constructor(metrics: Metrics) {
+    this.#metrics = metrics
+  }
+
+  get ready(): boolean {
+    return this.#assigned
+  }
+
+  get lag(): number {
+    let lag = 0
+    for (const partition of this.#highWatermarks.keys()) lag += this.#lagOf(partition)
+    return lag
+  }
+
+  onAssigned(partitions: number[]): void {
+    this.#assigned = true
+    for (const partition of this.#highWatermarks.keys()) {
+      if (partitions.includes(partition)) continue
+      this.#highWatermarks.delete(partition)
+      this.#positions.delete(partition)
+      this.#metrics.lag.remove({ partition: String(partition) })
+    }
+  }
+
+  onFetched(partition: number, highWatermark: number): void {
+    this.#highWatermarks.set(partition, highWatermark)
+  }
+
+  onStored(batch: Batch): void {
+    const { partition } = batch.owner
+    const { stored, anomalies, duplicates, deadLetters, batchRecords, late, lag } = this.#metrics
+    this.stored += batch.transactions.length
+    this.anomalies += batch.anomalies.size
+    this.#positions.set(partition, batch.nextOffset)
+    stored.inc(batch.transactions.length)
+    anomalies.inc(batch.anomalies.size)
+    duplicates.inc(batch.duplicates.length)
+    for (const { code } of batch.rejects) deadLetters.inc({ code })
+    batchRecords.observe(batch.records.length)
+    late.inc(countLate(batch))
+    lag.set({ partition: String(partition) }, this.#lagOf(partition))
+  }
+
+  #lagOf(partition: number): number {
+    return Math.max(0, (this.#highWatermarks.get(partition) ?? 0) - (this.#positions.get(partition) ?? 0))
+  }
+}
+
+function countLate({ features }: Batch): number {
+  let count = 0
+  for (let at = F.late; at < features.length; at += FEATURE_COUNT) count += features[at]
+  return count
+}

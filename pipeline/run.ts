@@ -1,0 +1,224 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type ConnectionOptions, createClient } from '../schemas/database.ts'
+import type { Logger } from '../schemas/log.ts'
+import type { Needed } from '../schemas/settings.ts'
+import type { Ownership } from './batch.ts'
+import type { Writers } from './decode/writers.ts'
+import { serveHealth } from './health.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { loadActiveModel } from './models/store.ts'
+import { fraudPipeline } from './pipeline.ts'
+import { Progress } from './progress.ts'
+import { loadRules } from './rules/rules.ts'
+import type { BatchQueue } from './source/batch-queue.ts'
+import { score } from './stages/score.ts'
+import { store } from './stages/store.ts'
+import { CopyEncoder } from './store/copy-encoder.ts'
+import type { DeadLetters } from './store/dead-letters.ts'
+import { Lane } from './store/lane.ts'
+import type { OwnershipOptions } from './store/ownerships.ts'
+
+/** Where records come from: Kafka, or this very process. */
+export interface Source {
+  queue: BatchQueue
+  start(): Promise<void>
+  /** Stops fetching and ends the queue. */
+  stop(): Promise<void>
+  /** Tells the outside how far a partition is; only for tools. */
+  commit(owner: Ownership, nextOffset: number): Promise<void>
+  /** Takes a partition anew from its stored position. */
+  retake(owner: Ownership): Promise<void>
+}
+
+/** What differs between the ways to run. */
+export interface Ends {
+  source: Source
+  writers: Writers
+  deadLetters: DeadLetters
+  close(): Promise<void>
+}
+
+export interface RunningPipeline {
+  /** Base URL of metrics and health. */
+  healthUrl: string
+  progress: Progress
+  metrics: Metrics
+  /** Resolves after {@link stop}; rejects when the stream fails, with the cause. */
+  done: Promise<void>
+  /** Stops fetching, stores what was fetched, closes everything; within SHUTDOWN_SECONDS in any case. */
+  stop(): Promise<void>
+}
+
+interface Shared {
+  closing: AbortSignal
+  ownership: OwnershipOptions
+  progress: Progress
+}
+
+/** Offsets go to Kafka this often: they are for lag tools only. */
+const COMMIT_EVERY_MS = 5000
+
+/** Loads rules and model, joins the stages, and starts the source. */
+export async function runStages(
+  settings: Needed<'DATABASE_URL'>,
+  log: Logger,
+  open: (shared: Shared) => Ends,
+): Promise<RunningPipeline> {
+  const connection: ConnectionOptions = {
+    connectionString: settings.DATABASE_URL,
+    application_name: `weir-pipeline-${process.pid}`,
+  }
+  const rules = loadRules(settings.RULES_FILE)
+  const model = await withClient(connection, loadActiveModel)
+  log.info({ rules: rules.version, model: model.version, node: process.version }, 'pipeline starts')
+
+  const closing = new AbortController()
+  const metrics = createMetrics()
+  const progress = new Progress(metrics)
+  const ownership = { connection, latenessMs: settings.ALLOWED_LATENESS * 3_600_000, log }
+  const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })
+
+  const months = new Set<string>()
+  const lanes = Array.from(
+    { length: settings.LANES },
+    (_, i) =>
+      new Lane({
+        connection: { ...connection, application_name: `${connection.application_name}-lane-${i}` },
+        encoder: new CopyEncoder(rules.version, model.version),
+        deadLetters,
+        score: score(rules, model, settings.ANOMALY_THRESHOLD),
+        months,
+        log,
+        closing: closing.signal,
+      }),
+  )
+  const committer = new Committer(source, log)
+  const stages = fraudPipeline({
+    source: source.queue.stream,
+    writers,
+    rules,
+    model,
+    threshold: settings.ANOMALY_THRESHOLD,
+    size: settings.QUEUE_BATCHES,
+    store: store({
+      lanes,
+      queueBatches: settings.QUEUE_BATCHES,
+      metrics,
+      onStored(batch) {
+        progress.onStored(batch)
+        committer.note(batch.owner, batch.nextOffset)
+      },
+      onFenced({ owner }) {
+        log.warn(
+          { partition: owner.partition },
+          'the position was moved by somebody else; the batch is forgotten',
+        )
+        source.retake(owner).catch((error) => source.queue.stream.destroy(error))
+      },
+    }),
+  })
+  const health = await serveHealth(
+    settings.HOST,
+    settings.PIPELINE_METRICS_PORT,
+    metrics.registry,
+    () => progress.ready,
+  )
+  log.info({ url: health.url }, 'metrics and health are served')
+
+  const release = async () => {
+    await Promise.allSettled([...lanes.map((lane) => lane.close()), health.close(), close()])
+  }
+  const done = stages.finally(async () => {
+    committer.stop()
+    if (!closing.signal.aborted) closing.abort()
+    await within(2000, release())
+  })
+  done.catch(() => {}) // whoever awaits it sees the error; nobody must
+  try {
+    await source.start()
+  } catch (error) {
+    source.queue.stream.destroy(error as Error)
+    await done.catch(() => {})
+    throw error
+  }
+
+  async function stop(): Promise<void> {
+    if (closing.signal.aborted) return done
+    closing.abort()
+    // Kafka or PostgreSQL may be away: each step has its time, the whole stays within the limit.
+    const limit = settings.SHUTDOWN_SECONDS * 1000
+    await within(limit * 0.3, committer.flush())
+    await within(limit * 0.2, source.stop())
+    source.queue.end()
+    const drained = await within(limit * 0.3, stages)
+    if (!drained) {
+      log.warn('what could not be stored in time is dropped; its position has not moved')
+      for (const lane of lanes) lane.destroy()
+      source.queue.stream.destroy(new Error('closing'))
+    }
+    await done.catch((error) => {
+      if (drained) throw error
+    })
+  }
+  return { healthUrl: health.url, progress, metrics, done, stop }
+}
+
+/** Tells Kafka the newest positions every few seconds; a failure only leaves a tool's view a little old. */
+class Committer {
+  readonly #pending = new Map<Ownership, number>()
+  readonly #timer: NodeJS.Timeout
+  readonly #source: Source
+  readonly #log: Logger
+
+  constructor(source: Source, log: Logger) {
+    this.#source = source
+    this.#log = log
+    this.#timer = setInterval(() => void this.flush(), COMMIT_EVERY_MS)
+  }
+
+  note(owner: Ownership, nextOffset: number): void {
+    this.#pending.set(owner, nextOffset)
+  }
+
+  async flush(): Promise<void> {
+    const pending = [...this.#pending]
+    this.#pending.clear()
+    for (const [owner, nextOffset] of pending) {
+      await this.#source.commit(owner, nextOffset).catch((error) => {
+        this.#log.debug({ err: error }, "Kafka's own offset was not moved")
+      })
+    }
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+}
+
+async function withClient<T>(
+  connection: ConnectionOptions,
+  use: (c: ReturnType<typeof createClient>) => Promise<T>,
+): Promise<T> {
+  const client = createClient(connection)
+  await client.connect()
+  try {
+    return await use(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** @returns whether the promise was fulfilled in time */
+async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  const timer = new AbortController()
+  const late = sleep(ms, false, { signal: timer.signal }).catch(() => false)
+  const inTime = await Promise.race([
+    promise.then(
+      () => true,
+      () => false,
+    ),
+    late,
+  ])
+  timer.abort()
+  return inTime
+}

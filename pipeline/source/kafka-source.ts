@@ -1,0 +1,204 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Admin, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
+import { createBatch, type Ownership } from '../batch.ts'
+import type { SourceRecord } from '../errors.ts'
+import { FatalError } from '../errors.ts'
+import { type OwnershipOptions, takePartition } from '../store/ownerships.ts'
+import { BatchQueue } from './batch-queue.ts'
+
+export interface KafkaSourceOptions extends OwnershipOptions {
+  kafka: Kafka
+  topic: string
+  groupId: string
+  batchMaxRecords: number
+  queueBatches: number
+  closing: AbortSignal
+  /** A batch's high watermark, for the lag. */
+  onFetched: (partition: number, highWatermark: number) => void
+  onAssigned: (partitions: number[]) => void
+}
+
+const SESSION_TIMEOUT_MS = 30_000
+const HEARTBEAT_MS = 3000
+
+/**
+ * Batches from Kafka, each partition from its position in PostgreSQL on. kafkajs keeps the group's membership and the
+ * fetching; which offset comes next is decided here.
+ */
+export class KafkaSource {
+  readonly queue: BatchQueue
+  readonly #options: KafkaSourceOptions
+  readonly #consumer: Consumer
+  readonly #admin: Admin
+  readonly #owned = new Map<number, Ownership>()
+  /** Counts the joins: work that was begun under an earlier one is given up. */
+  #join = 0
+
+  constructor(options: KafkaSourceOptions) {
+    this.#options = options
+    this.queue = new BatchQueue(options.queueBatches)
+    this.#admin = options.kafka.admin()
+    this.#consumer = options.kafka.consumer({
+      groupId: options.groupId,
+      sessionTimeout: SESSION_TIMEOUT_MS,
+      heartbeatInterval: HEARTBEAT_MS,
+      maxWaitTimeInMs: 100,
+      // A fetch of more than about 120,000 small records crashes kafkajs (its PR 1723): 1 MiB a partition stays below.
+      maxBytesPerPartition: 1024 * 1024,
+      maxBytes: 16 * 1024 * 1024,
+      allowAutoTopicCreation: false,
+      retry: { retries: 8 },
+    })
+  }
+
+  async start(): Promise<void> {
+    const { topic } = this.#options
+    const { GROUP_JOIN, CRASH, START_BATCH_PROCESS } = this.#consumer.events
+    this.#consumer.on(GROUP_JOIN, (event) => this.#joined(event))
+    // kafkajs restarts itself after what it holds to pass; for the rest the process must end, since it would idle.
+    this.#consumer.on(CRASH, ({ payload }) => {
+      if (!payload.restart) this.#fail(payload.error)
+    })
+    this.#consumer.on(START_BATCH_PROCESS, ({ payload }) => {
+      if (payload.batchSize === 0) this.#passHole(payload.partition, payload.firstOffset, payload.lastOffset)
+    })
+    await this.#admin.connect()
+    await this.#consumer.connect()
+    await this.#consumer.subscribe({ topics: [topic], fromBeginning: true })
+    await this.#consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: (payload) => this.#take(payload),
+    })
+  }
+
+  /** Stops fetching; what was fetched flows on. */
+  async stop(): Promise<void> {
+    await Promise.allSettled([this.#consumer.disconnect(), this.#admin.disconnect()])
+    this.queue.end()
+  }
+
+  /** Tells Kafka how far we are: for tools that show lag. The truth is in PostgreSQL. */
+  async commit(owner: Ownership, nextOffset: number): Promise<void> {
+    const { topic, partition } = owner
+    if (!owner.lost) await this.#consumer.commitOffsets([{ topic, partition, offset: String(nextOffset) }])
+  }
+
+  /** Takes a partition anew, from the stored position: after somebody else moved it. */
+  async retake(owner: Ownership): Promise<void> {
+    if (this.#owned.get(owner.partition) !== owner) return
+    const { partition } = owner
+    this.#options.log.warn(
+      { partition },
+      'the position was moved by somebody else; what was judged is forgotten',
+    )
+    owner.lost = true
+    this.#consumer.pause([{ topic: owner.topic, partitions: [owner.partition] }])
+    await this.#assign([owner.partition], this.#join)
+  }
+
+  /**
+   * On a join kafkajs reverts to Kafka's committed offsets, and does not wait for listeners beyond their first await:
+   * so everything is paused first, and goes on only once its position was read and sought.
+   */
+  #joined({ payload }: ConsumerGroupJoinEvent): void {
+    const { topic, onAssigned } = this.#options
+    const join = ++this.#join
+    const partitions = payload.memberAssignment[topic] ?? []
+    if (partitions.length > 0) this.#consumer.pause([{ topic, partitions }])
+    for (const [partition, owner] of this.#owned) {
+      if (partitions.includes(partition)) continue
+      owner.lost = true
+      this.#owned.delete(partition)
+    }
+    onAssigned(partitions)
+    this.#assign(partitions, join).catch((error) => this.#fail(error))
+  }
+
+  async #assign(partitions: number[], join: number): Promise<void> {
+    const { topic, log, closing } = this.#options
+    const ranges = await this.#ranges()
+    for (const partition of partitions) {
+      let owner = this.#owned.get(partition)
+      for (let attempt = 1; owner === undefined || owner.lost; attempt++) {
+        try {
+          const range = ranges.get(partition)
+          if (range === undefined) throw new Error(`Kafka does not tell the offsets of ${topic}/${partition}`)
+          owner = await takePartition(topic, partition, range, this.#options)
+        } catch (error) {
+          if (error instanceof FatalError) throw error
+          if (attempt === 1) log.warn({ err: error, partition }, 'a partition cannot be taken yet')
+          await sleep(500, undefined, { signal: closing })
+        }
+        if (join !== this.#join) return
+      }
+      this.#owned.set(partition, owner)
+      this.#consumer.seek({ topic, partition, offset: String(owner.cursor) })
+      this.#consumer.resume([{ topic, partitions: [partition] }])
+    }
+  }
+
+  async #ranges(): Promise<Map<number, { low: number; high: number }>> {
+    const offsets = await this.#admin.fetchTopicOffsets(this.#options.topic)
+    return new Map(offsets.map((o) => [o.partition, { low: Number(o.low), high: Number(o.high) }]))
+  }
+
+  async #take({ batch, resolveOffset, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
+    const owner = this.#owned.get(batch.partition)
+    if (owner === undefined || owner.lost || isStale()) return
+    // A batch that was fetched before a seek begins elsewhere; to take it would skip or repeat records.
+    if (Number((batch as unknown as { fetchedOffset: string }).fetchedOffset) !== owner.cursor) {
+      this.#consumer.seek({ topic: batch.topic, partition: batch.partition, offset: String(owner.cursor) })
+      return
+    }
+    this.#options.onFetched(batch.partition, Number(batch.highWatermark))
+    const end = Number(batch.lastOffset()) + 1
+    const { batchMaxRecords } = this.#options
+    for (let from = 0; from < batch.messages.length; from += batchMaxRecords) {
+      const records = batch.messages.slice(from, from + batchMaxRecords).map(toRecord)
+      const isLast = from + batchMaxRecords >= batch.messages.length
+      const next = isLast ? end : records[records.length - 1].offset + 1
+      const room = this.queue.put(createBatch(owner, owner.position, next, records))
+      owner.cursor = next
+      owner.position = next
+      if (isLast) resolveOffset(batch.messages[batch.messages.length - 1].offset)
+      if (room !== null) await this.#waitFor(room, heartbeat)
+      if (owner.lost || !isRunning()) return
+    }
+  }
+
+  /** A full queue must not look like a dead member. Errors of the heartbeat go to kafkajs, which rejoins (its issue 1719). */
+  async #waitFor(room: Promise<void>, heartbeat: () => Promise<void>): Promise<void> {
+    const { closing } = this.#options
+    let waiting = true
+    while (waiting && !closing.aborted) {
+      const timer = new AbortController()
+      const pause = sleep(HEARTBEAT_MS, true, { signal: AbortSignal.any([closing, timer.signal]) }).catch(
+        () => true,
+      )
+      waiting = await Promise.race([room.then(() => false), pause])
+      timer.abort()
+      if (waiting) await heartbeat()
+    }
+  }
+
+  /** Records that consumers never see (control records, aborted transactions): kafkajs steps over them by itself. */
+  #passHole(partition: number, firstOffset: string | null, lastOffset: string): void {
+    const owner = this.#owned.get(partition)
+    if (owner !== undefined && firstOffset !== null && Number(firstOffset) === owner.cursor) {
+      owner.cursor = Number(lastOffset) + 1
+    }
+  }
+
+  #fail(error: Error): void {
+    if (!this.#options.closing.aborted) this.queue.stream.destroy(error)
+  }
+}
+
+const toRecord = (message: KafkaMessage): SourceRecord => ({
+  offset: Number(message.offset),
+  timestamp: Number(message.timestamp),
+  key: message.key,
+  value: message.value,
+  headers: message.headers,
+})

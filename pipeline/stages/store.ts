@@ -1,0 +1,78 @@
+import { Writable } from 'node:stream'
+import type { Batch } from '../batch.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Lane, StoreOutcome } from '../store/lane.ts'
+
+export interface StoreDeps {
+  lanes: Lane[]
+  queueBatches: number
+  metrics: Metrics
+  /** Called once a batch is committed. */
+  onStored: (batch: Batch) => void
+  /** Called when a partition turned out to be somebody else's. */
+  onFenced: (batch: Batch) => void
+}
+
+/**
+ * Hands each batch to the lane of its partition, always the same one, so that a partition's batches are stored in
+ * order. Takes the next batch while the lanes work, until one has `queueBatches` waiting.
+ */
+export function store({ lanes, queueBatches, metrics, onStored, onFenced }: StoreDeps): Writable {
+  const waiting = lanes.map(() => 0)
+  const tails = lanes.map(() => Promise.resolve())
+  let resume: (() => void) | null = null
+
+  const hasRoom = () => waiting.every(n => n < queueBatches)
+  const countWaiting = (lane: number, change: number) => {
+    waiting[lane] += change
+    metrics.queued.set({ queue: `lane-${lane}` }, waiting[lane])
+  }
+
+  async function storeInLane(lane: number, batch: Batch): Promise<void> {
+    const end = metrics.storeSeconds.startTimer()
+    const outcome = await lanes[lane].store(batch)
+    end()
+    metrics.batches.inc({ outcome })
+    settle(batch, outcome, onStored, onFenced)
+    countWaiting(lane, -1)
+    if (resume !== null && hasRoom()) {
+      const next = resume
+      resume = null
+      next()
+    }
+  }
+
+  return new Writable({
+    objectMode: true,
+    highWaterMark: 1,
+    write(batch: Batch, _encoding, callback) {
+      const lane = batch.owner.partition % lanes.length
+      countWaiting(lane, 1)
+      tails[lane] = tails[lane].then(() => storeInLane(lane, batch))
+      tails[lane].catch((error) => this.destroy(error))
+      if (hasRoom()) callback()
+      else resume = () => callback()
+    },
+    final(callback) {
+      Promise.all(tails).then(() => callback(), callback)
+    },
+  })
+}
+
+function settle(
+  batch: Batch,
+  outcome: StoreOutcome,
+  onStored: (b: Batch) => void,
+  onFenced: (b: Batch) => void,
+): void {
+  const { judged, states } = batch.owner
+  if (outcome === 'stored') {
+    judged.shift()
+    if (batch.undo !== null) states.commit(batch.undo)
+    onStored(batch)
+  } else {
+    // The state has seen a batch that is not in the table: it may not judge another one.
+    batch.owner.lost = true
+    if (outcome === 'fenced') onFenced(batch)
+  }
+}

@@ -1,0 +1,55 @@
+import type pg from 'pg'
+import { type Batch, createBatch } from '../batch.ts'
+import { contentOf, findStored, identity } from './sql.ts'
+
+/** Rows that turned out only at the COPY not to belong into the table. */
+
+/**
+ * Rows of a batch whose transaction is stored already, or stands earlier in the batch: the first one stands.
+ * `conflicts` have another content than the first.
+ */
+export async function findDuplicates(
+  client: pg.ClientBase,
+  batch: Batch,
+): Promise<{ duplicates: Set<number>; conflicts: Set<number> }> {
+  const first = await findStored(client, batch.transactions)
+  const duplicates = new Set<number>()
+  const conflicts = new Set<number>()
+  batch.transactions.forEach((tx, row) => {
+    const key = identity(tx.transaction_id, tx.timestamp)
+    const content = contentOf(tx)
+    const earlier = first.get(key)
+    if (earlier === undefined) first.set(key, content)
+    else if (earlier === content) duplicates.add(row)
+    else conflicts.add(row)
+  })
+  return { duplicates, conflicts }
+}
+
+/**
+ * The first row that PostgreSQL refuses, by halving.
+ * @param accepts tells whether a batch of some of the rows can be copied
+ * @returns -1 if it takes every row by itself
+ */
+export async function findBadRow(batch: Batch, accepts: (probe: Batch) => Promise<boolean>): Promise<number> {
+  let low = 0
+  let high = batch.transactions.length
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (await accepts(slice(batch, low, middle))) low = middle
+    else high = middle
+  }
+  return high > low && !(await accepts(slice(batch, low, high))) ? low : -1
+}
+
+function slice(batch: Batch, from: number, to: number): Batch {
+  const part = createBatch(batch.owner, batch.fromOffset, batch.nextOffset, batch.records)
+  part.transactions = batch.transactions.slice(from, to)
+  part.recordOf = batch.recordOf.slice(from, to)
+  part.scores = batch.scores.slice(from, to)
+  for (let row = from; row < to; row++) {
+    const anomaly = batch.anomalies.get(row)
+    if (anomaly !== undefined) part.anomalies.set(row - from, anomaly)
+  }
+  return part
+}

@@ -1,0 +1,30 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** What to do about an error of the database. */
+export type Reaction = 'retry' | 'duplicate' | 'bad-row' | 'exit'
+
+/** SQLSTATE classes that pass by themselves: connection, transaction rollback, resources, operator, system. */
+const PASSING = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
+
+export function reactionTo(error: Error & { code?: string; constraint?: string }): Reaction {
+  const { code } = error
+  // Without a SQLSTATE it came from the connection: refused, reset, ended, timed out.
+  if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return 'retry'
+  if (code === '23505') return 'duplicate'
+  if (PASSING.has(code.slice(0, 2))) return 'retry'
+  // A server that is read-only for now (a stand-by that is being promoted).
+  if (code === '25006') return 'retry'
+  // "No partition of relation found for row" has the code of a check, and no constraint: the table's fault, not the row's.
+  if (code === '23514' && error.constraint === undefined) return 'retry'
+  if (code.startsWith('22') || code.startsWith('23')) return 'bad-row'
+  return 'exit'
+}
+
+const FIRST_MS = 100
+const LONGEST_MS = 5000
+
+/** Waits before try number `attempt` (from 1): doubling, half of it by chance, so that many do not come back at once. */
+export async function backOff(attempt: number, closing: AbortSignal): Promise<void> {
+  const longest = Math.min(LONGEST_MS, FIRST_MS * 2 ** (attempt - 1))
+  await sleep(longest * (0.5 + Math.random() / 2), undefined, { signal: closing })
+}

@@ -1,0 +1,112 @@
+import type pg from 'pg'
+import type { Transaction } from '../../schemas/transaction.ts'
+import { formatAmount } from '../../schemas/transaction.ts'
+import type { Batch } from '../batch.ts'
+import { COLUMNS } from './copy-encoder.ts'
+
+/** The pipeline's statements. */
+
+export const COPY_TRANSACTIONS = `COPY transactions (${COLUMNS.join(', ')}) FROM STDIN (FORMAT binary)`
+
+/**
+ * Moves the position by compare-and-set, with the counters of what became of the batch.
+ * @returns false when the stored position is not the batch's: the partition is no longer ours
+ */
+export async function movePosition(client: pg.ClientBase, batch: Batch): Promise<boolean> {
+  const { owner, fromOffset, nextOffset, transactions, anomalies, duplicates, rejects } = batch
+  const result = await client.query({
+    name: 'move_position',
+    text: `UPDATE positions
+      SET next_offset = $4, stored = stored + $5, anomalies = anomalies + $6, duplicates = duplicates + $7,
+          dead_letters = dead_letters + $8, updated_at = now()
+      WHERE topic = $1 AND partition = $2 AND next_offset = $3`,
+    values: [
+      owner.topic,
+      owner.partition,
+      fromOffset,
+      nextOffset,
+      transactions.length,
+      anomalies.size,
+      duplicates.length,
+      rejects.length,
+    ],
+  })
+  return result.rowCount === 1
+}
+
+/** The stored position. Waits for a transaction that is just moving it, so that the answer is final. */
+export async function readPositionFinally(
+  client: pg.ClientBase,
+  topic: string,
+  partition: number,
+): Promise<number> {
+  const { rows } = await client.query<{ next_offset: number }>(
+    'SELECT next_offset FROM positions WHERE topic = $1 AND partition = $2 FOR UPDATE',
+    [topic, partition],
+  )
+  if (rows.length === 0) throw new Error(`the position of ${topic}/${partition} was deleted`)
+  return rows[0].next_offset
+}
+
+/** The stored position of a partition; `start` if it has none yet. */
+export async function readOrCreatePosition(
+  client: pg.ClientBase,
+  topic: string,
+  partition: number,
+  start: number,
+): Promise<number> {
+  await client.query(
+    'INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+    [topic, partition, start],
+  )
+  return readPositionFinally(client, topic, partition)
+}
+
+/** Records that were processed without becoming a row. */
+export async function insertSkipped(client: pg.ClientBase, batch: Batch): Promise<void> {
+  const offsets = [...batch.duplicates, ...batch.rejects.map((r) => r.record.offset)]
+  const codes = [...batch.duplicates.map(() => 'DUPLICATE'), ...batch.rejects.map((r) => r.code as string)]
+  await client.query(
+    `INSERT INTO skipped (topic, partition, "offset", code)
+     SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[])`,
+    [batch.owner.topic, batch.owner.partition, offsets, codes],
+  )
+}
+
+/** Which of the transactions are stored already: the content of each, by its identity. */
+export async function findStored(
+  client: pg.ClientBase,
+  transactions: Transaction[],
+): Promise<Map<string, string>> {
+  const { rows } = await client.query(
+    `SELECT transaction_id, (extract(epoch FROM timestamp) * 1000)::bigint AS ms, account_id, amount, currency,
+            merchant_id, merchant_category, location, channel, is_fraud
+     FROM transactions
+     JOIN unnest($1::text[], $2::timestamptz[]) AS wanted (id, at) ON transaction_id = id AND timestamp = at`,
+    [transactions.map((t) => t.transaction_id), transactions.map((t) => new Date(t.timestamp).toISOString())],
+  )
+  return new Map(rows.map((r) => [identity(r.transaction_id, r.ms), content(r, r.amount)]))
+}
+
+/** What makes two records the same transaction. */
+export const identity = (id: string, timestamp: number): string => `${timestamp} ${id}`
+
+/** Everything else in a transaction, to compare. */
+export const contentOf = (tx: Transaction): string => content(tx, formatAmount(tx.amount))
+
+const content = (tx: Omit<Transaction, 'amount' | 'timestamp'>, amount: string): string =>
+  JSON.stringify([
+    tx.account_id,
+    amount,
+    tx.currency,
+    tx.merchant_id,
+    tx.merchant_category,
+    tx.location,
+    tx.channel,
+    tx.is_fraud,
+  ])
+
+/** Makes the month's partition of the table that holds the time, if there is none. */
+export async function ensurePartition(client: pg.ClientBase, at: number): Promise<void> {
+  await client.query('SELECT ensure_transactions_partition($1)', [new Date(at).toISOString()])
+}
