@@ -2,16 +2,7 @@ import { html } from 'hono/html'
 import type { Item, VersionedItem } from '../sql/items.ts'
 import type { StatusEntry } from '../sql/statuses.ts'
 import { decideForm, detailPath } from './decide.ts'
-import {
-  dayAndTime,
-  featureText,
-  money,
-  reasonsOf,
-  scoreText,
-  severity,
-  statusWord,
-  words,
-} from './format.ts'
+import { dayAndTime, feature, money, reasonsOf, scoreText, severity, statusWord, words } from './format.ts'
 import { type Html, layout, scoreBar, statusBadge } from './layout.ts'
 
 interface DetailPage {
@@ -84,8 +75,11 @@ ${history.length === 0 ? html`<p class="muted">No decision so far.</p>` : ''}
 function features(item: VersionedItem): Html {
   const entries = Object.entries(item.features ?? {})
   if (entries.length === 0) return html``
-  return html`<section class="card"><h2>Features at that time</h2><dl class="features">${entries.map(
-    ([name, value]) => html`<div><dt>${words(name)}</dt><dd>${featureText(value)}</dd></div>`,
+  return html`<section class="card"><h2>The account at that time</h2><dl class="features">${entries.map(
+    ([name, value]) => {
+      const { label, text } = feature(name, value)
+      return html`<div><dt>${label}</dt><dd>${text}</dd></div>`
+    },
   )}</dl></section>`
 }
 

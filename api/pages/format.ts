@@ -56,8 +56,25 @@ export function mainReason(item: Item): string {
   return main?.message || words(item.alert_reason ?? main?.code ?? 'no reason recorded')
 }
 
-/** A feature's value; numbers with at most four decimals. */
-export function featureText(value: unknown): string {
+const FEATURES: Record<string, string> = {
+  account_count: 'earlier transactions',
+  account_mean: 'mean amount before',
+  deviation: 'standard deviations from the mean',
+  count_1h: 'transactions in the hour before',
+  sum_1h: 'amount in the hour before',
+  count_24h: 'transactions in 24 hours before',
+  sum_24h: 'amount in 24 hours before',
+  late: 'arrived late',
+}
+const FLAGS: ReadonlySet<string> = new Set(['away_from_home', 'late'])
+
+/** A feature's name for people, and its value with at most four decimals. */
+export function feature(name: string, value: unknown): { label: string; text: string } {
+  const flag = FLAGS.has(name) && typeof value === 'number'
+  return { label: FEATURES[name] ?? words(name), text: featureText(flag ? value === 1 : value) }
+}
+
+function featureText(value: unknown): string {
   if (value === null || value === undefined) return '–'
   if (typeof value === 'boolean') return value ? 'yes' : 'no'
   if (typeof value === 'number')

@@ -98,7 +98,8 @@ const canTie = process.platform === 'linux' && existsSync(SETPRIV)
 function run(id: number, job: Job): void {
   const log = openSync(job.log, 'a')
   const command = [job.command, ...job.args]
-  if (canTie && job.stop !== null) command.unshift(SETPRIV, '--pdeathsig', job.stop[1].slice('SIG'.length), '--')
+  if (canTie && job.stop !== null)
+    command.unshift(SETPRIV, '--pdeathsig', job.stop[1].slice('SIG'.length), '--')
   // A process group of its own: a terminal's Ctrl-C must not stop the servers before Weir has drained.
   const child = spawn(command[0], command.slice(1), {
     cwd: job.cwd,

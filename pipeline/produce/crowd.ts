@@ -24,22 +24,22 @@ export interface CrowdOptions {
   random: Random
 }
 
-/** Its habits hang on the seed and its number only, so that an account can be forgotten and made again. */
-function makeAccount({ seed, world }: CrowdOptions, number: number): Account {
+/** An account by its number. Its habits hang on the seed and its number only, so that an account can be forgotten and made again. */
+export function makeAccount(seed: number, number: number, world: World): Account {
   const id = `acc-${seed}-${String(number).padStart(6, '0')}`
   return createAccount(id, world, createRandom(seed, number))
 }
 
 /** A fixed number of accounts that live their days: the crowd of weeks of history. */
-export function residents(accounts: number, options: CrowdOptions): Crowd {
+export function residents(accounts: number, { seed, start, world, random }: CrowdOptions): Crowd {
   const active = new Map<Account, number>()
   const visit = (account: Account): Visit => {
-    const passed = (active.get(account) ?? 0) + activeGap(account, options.random)
+    const passed = (active.get(account) ?? 0) + activeGap(account, random)
     active.set(account, passed)
-    return { account, at: whenActive(account, options.start, passed) }
+    return { account, at: whenActive(account, start, passed) }
   }
   return {
-    begin: () => Array.from({ length: accounts }, (_, i) => visit(makeAccount(options, i + 1))),
+    begin: () => Array.from({ length: accounts }, (_, i) => visit(makeAccount(seed, i + 1, world))),
     after: ({ account }) => ({ next: visit(account), weight: 1 }),
   }
 }
@@ -56,15 +56,14 @@ const MAX_OUT = 50_000
  * than a few transactions an hour, as there would be millions of accounts behind such a rate. Each makes one row of
  * purchases within a minute; then another takes its place, and it is not seen again for over an hour.
  */
-export function passersBy(rate: number, options: CrowdOptions): Crowd {
-  const { random, start } = options
+export function passersBy(rate: number, { seed, start, world, random }: CrowdOptions): Crowd {
   const out = Math.round(Math.min(MAX_OUT, Math.max(10, rate * GAP_SECONDS)))
   const gap = (out / rate) * 1000
   const population = out + Math.ceil((1.5 * 3600 * rate) / MEAN_ROW)
   const left = new Map<Account, number>()
   let met = 0
   const meet = (visits: number): Account => {
-    const account = makeAccount(options, (met++ % population) + 1)
+    const account = makeAccount(seed, (met++ % population) + 1, world)
     left.set(account, visits)
     return account
   }

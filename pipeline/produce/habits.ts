@@ -33,8 +33,8 @@ export interface Purchase {
   channel: Channel
 }
 
-/** Purchases that an account makes a day, on average over all accounts. */
-export const MEAN_PER_DAY = 2.5
+/** Purchases that an account makes a day, in the middle. */
+const USUAL_PER_DAY = 2.3
 
 /** Accounts that spend in a day what others spend in a month: no one amount parts fraud from what is usual. */
 const RICH = 0.04
@@ -52,8 +52,7 @@ export function createAccount(id: string, world: World, random: Random): Account
     spread: random.between(0.3, 0.5),
     gambles,
     favourites: drawFavourites(home, gambles, world, random),
-    // The logarithm's variance of 0.2 lifts the mean by a tenth above the median.
-    perDay: (MEAN_PER_DAY / 1.1) * Math.exp(Math.sqrt(0.2) * bounded(random, 2.5)),
+    perDay: USUAL_PER_DAY * Math.exp(0.45 * bounded(random, 2.5)),
     wakes: random.integer(5, 9),
     awakeHours: random.integer(11, 15),
   }
@@ -118,7 +117,10 @@ export function buyCostly(
 /** The account's mean amount, about. */
 export const meanAmount = (account: Account): number => account.usual * 1.2
 
-/** A purchase at a merchant. @param amount in whole units of the currency; cents are rounded, cash comes in notes */
+/**
+ * A purchase at a merchant.
+ * @param amount in whole units of the currency; rounded to cents, cash to notes
+ */
 export function purchase(merchant: Merchant, amount: number, location: string): Purchase {
   const { channel } = merchant.category
   const euros =

@@ -54,7 +54,7 @@ export const scenarios = {
     size: 3,
     plan(victim, world, random) {
       const place = random.pick(FAR_CITIES)
-      let after = random.between(10, 600) * MINUTE
+      let after = random.between(10, 120) * MINUTE
       return Array.from({ length: random.integer(2, 4) }, () => {
         after += random.between(2, 40) * MINUTE
         return { after, purchase: buyCostly(victim, place, random.between(5, 20), world, random) }
@@ -103,7 +103,7 @@ export const scenarios = {
     plan(victim, world, random) {
       const amount = 5000 * Math.exp(random.between(0, 1.4))
       const place = random.chance(0.5) ? victim.home : random.pick(FAR_CITIES)
-      const after = random.between(1, 300) * MINUTE
+      const after = random.between(1, 60) * MINUTE
       return [{ after, purchase: purchase(random.pick(world.online), amount, place) }]
     },
   },

@@ -1,8 +1,8 @@
 import type { Transaction } from '../../schemas/transaction.ts'
 import { Agenda } from './agenda.ts'
-import { type CrowdOptions, passersBy, residents, type Visit } from './crowd.ts'
+import { type CrowdOptions, makeAccount, passersBy, residents, type Visit } from './crowd.ts'
 import { Fraud } from './fraud.ts'
-import { buy, MEAN_PER_DAY, type Purchase } from './habits.ts'
+import { buy, type Purchase } from './habits.ts'
 import { createRandom } from './random.ts'
 import { createWorld } from './world.ts'
 
@@ -23,6 +23,9 @@ export interface SimulateOptions {
 
 /** In live traffic, a case of fraud takes a hundredth of its time, so that it is seen from the first seconds on. */
 const LIVE_HASTE = 100
+
+/** Seconds of live traffic that pass before the first transaction: it begins with fraud under way. */
+const LIVE_WARM_UP = 40
 
 /** A purchase that is to come: fraud was planned, the others are drawn when their time has come. */
 interface Planned extends Visit {
@@ -50,24 +53,13 @@ export function* simulate({
 
   const agenda = new Agenda<Planned>()
   for (const visit of crowd.begin()) agenda.add(visit)
-  for (let n = 0; ; n++) {
+  for (let n = rate === undefined ? 1 : -Math.floor(rate * LIVE_WARM_UP); ; n++) {
     const planned = agenda.next()!
     const { account, at } = planned
     const bought = planned.fraud ?? buy(account, at, world, random)
     // A rate is kept exactly: the agenda then only gives the order.
     const timestamp = rate === undefined ? Math.floor(at) : start + Math.floor((n * 1000) / rate)
-    yield {
-      transaction_id: `tx-${run}-${String(n + 1).padStart(9, '0')}`,
-      account_id: account.id,
-      timestamp,
-      amount: bought.amount,
-      currency: 'EUR',
-      merchant_id: bought.merchant.id,
-      merchant_category: bought.merchant.category.name,
-      location: bought.location,
-      channel: bought.channel,
-      is_fraud: planned.fraud !== undefined,
-    }
+    if (n > 0) yield toTransaction(`tx-${run}-${String(n).padStart(9, '0')}`, timestamp, bought, planned)
     if (planned.fraud !== undefined) continue
     const { next, weight } = crowd.after(planned)
     agenda.add(next)
@@ -77,17 +69,34 @@ export function* simulate({
   }
 }
 
+function toTransaction(id: string, timestamp: number, bought: Purchase, planned: Planned): Transaction {
+  return {
+    transaction_id: id,
+    account_id: planned.account.id,
+    timestamp,
+    amount: bought.amount,
+    currency: 'EUR',
+    merchant_id: bought.merchant.id,
+    merchant_category: bought.merchant.category.name,
+    location: bought.location,
+    channel: bought.channel,
+    is_fraud: planned.fraud !== undefined,
+  }
+}
+
 /** Transactions of one account in a history, on average. */
 const PER_ACCOUNT = 50
 
 /**
- * Accounts and beginning for a history of `count` transactions that ends before `end`: some weeks of some accounts.
+ * Options for a history of `count` transactions that ends before `end`: some weeks of some accounts.
  * @param end milliseconds since 1970
  */
-export function historyOf(count: number, end: number): { accounts: number; start: number } {
+export function historyOf(seed: number, count: number, end: number): SimulateOptions {
   const accounts = Math.min(100_000, Math.max(10, Math.round(count / PER_ACCOUNT)))
-  const days = count / (accounts * MEAN_PER_DAY)
-  // How many days it takes hangs on chance; the fewer transactions, the more.
-  const margin = 2 + days * Math.min(1, 4 / Math.sqrt(accounts))
-  return { accounts, start: Math.floor((end - (days + margin) * DAY) / DAY) * DAY }
+  const world = createWorld(createRandom(seed))
+  let perDay = 0
+  for (let i = 1; i <= accounts; i++) perDay += makeAccount(seed, i, world).perDay
+  // Purchases come at random: four standard deviations more days than on average, and one for the hours of the day.
+  const days = (count / perDay) * (1 + 4 / Math.sqrt(count)) + 1
+  return { seed, accounts, start: Math.floor((end - days * DAY) / DAY) * DAY }
 }
