@@ -2,7 +2,17 @@ import { html } from 'hono/html'
 import type { Item, VersionedItem } from '../sql/items.ts'
 import type { StatusEntry } from '../sql/statuses.ts'
 import { decideForm, detailPath } from './decide.ts'
-import { dayAndTime, feature, money, reasonsOf, scoreText, severity, statusWord, words } from './format.ts'
+import {
+  channelWord,
+  dayAndTime,
+  featuresOf,
+  money,
+  reasonsOf,
+  scoreText,
+  severity,
+  statusWord,
+  words,
+} from './format.ts'
 import { type Html, layout, scoreBar, statusBadge } from './layout.ts'
 
 interface DetailPage {
@@ -40,10 +50,11 @@ function facts(item: VersionedItem): Html {
     ['Time', html`<time datetime="${item.timestamp}">${day}, ${time} UTC</time>`],
     ['Account', item.account_id],
     ['Merchant', item.merchant_id ?? '–'],
-    ['Category', words(item.merchant_category) || '–'],
+    ['Category', item.merchant_category || '–'],
     ['Location', item.location || '–'],
-    ['Channel', words(item.channel)],
-    ['Decided by', `rules ${item.rules_version}, model ${item.model_version}`],
+    ['Channel', channelWord(item.channel)],
+    ['Rules', item.rules_version],
+    ['Model', item.model_version],
   ]
   return html`<section class="card"><h2>Transaction</h2><dl class="facts">${entries.map(
     ([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`,
@@ -73,13 +84,10 @@ ${history.length === 0 ? html`<p class="muted">No decision so far.</p>` : ''}
 })}</ol></section>`
 
 function features(item: VersionedItem): Html {
-  const entries = Object.entries(item.features ?? {})
+  const entries = featuresOf(item)
   if (entries.length === 0) return html``
   return html`<section class="card"><h2>The account at that time</h2><dl class="features">${entries.map(
-    ([name, value]) => {
-      const { label, text } = feature(name, value)
-      return html`<div><dt>${label}</dt><dd>${text}</dd></div>`
-    },
+    ({ label, text }) => html`<div><dt>${label}</dt><dd>${text}</dd></div>`,
   )}</dl></section>`
 }
 
@@ -95,9 +103,9 @@ function timelineRow(entry: Item, current: boolean): Html {
   return html`<tr${current ? html` class="current" aria-current="true"` : ''}>
 <td><time datetime="${entry.timestamp}">${day}, ${time}</time></td>
 <td class="number">${money(entry.amount)} <small>${entry.currency}</small></td>
-<td>${entry.merchant_id ?? '–'} <small>${words(entry.merchant_category)}</small></td>
+<td>${entry.merchant_id ?? '–'} <small>${entry.merchant_category}</small></td>
 <td>${entry.location || '–'}</td>
-<td>${words(entry.channel)}</td>
+<td>${channelWord(entry.channel)}</td>
 <td>${scoreText(entry.score)}</td>
 <td>${entry.status ? statusBadge(entry.status, statusWord(entry.status)) : ''}</td>
 </tr>`

@@ -37,11 +37,18 @@ export function dayAndTime(iso: string): { day: string; time: string } {
   return { day: DAY.format(new Date(iso)), time: iso.slice(11, 19) }
 }
 
-/** "CARD_PRESENT" as "card present". */
-export const words = (name: string): string => name.replaceAll('_', ' ').toLowerCase()
+const CHANNELS: Record<string, string> = {
+  CARD_PRESENT: 'Card present',
+  ECOMMERCE: 'E-commerce',
+  ATM: 'ATM',
+  TRANSFER: 'Transfer',
+  OTHER: 'Other channel',
+}
 
-/** A merchant for people: its id, else its category. */
-export const merchant = (item: Item): string => item.merchant_id ?? ''
+export const channelWord = (channel: string): string => CHANNELS[channel] ?? channel
+
+/** "HIGH_AMOUNT" as "high amount". */
+export const words = (name: string): string => name.replaceAll('_', ' ').toLowerCase()
 
 /** The reasons, the main one first. */
 export function reasonsOf(item: Item): Reason[] {
@@ -56,22 +63,33 @@ export function mainReason(item: Item): string {
   return main?.message || words(item.alert_reason ?? main?.code ?? 'no reason recorded')
 }
 
+/** Features in the order in which an analyst reads them. */
 const FEATURES: Record<string, string> = {
-  account_count: 'earlier transactions',
+  amount: 'amount',
   account_mean: 'mean amount before',
-  deviation: 'standard deviations from the mean',
-  count_1h: 'transactions in the hour before',
-  sum_1h: 'amount in the hour before',
-  count_24h: 'transactions in 24 hours before',
-  sum_24h: 'amount in 24 hours before',
+  deviation: 'standard deviations from it',
+  account_count: 'transactions before',
+  count_1h: 'transactions, hour before',
+  sum_1h: 'amount, hour before',
+  count_24h: 'transactions, day before',
+  sum_24h: 'amount, day before',
+  away_from_home: 'away from home',
   late: 'arrived late',
 }
 const FLAGS: ReadonlySet<string> = new Set(['away_from_home', 'late'])
 
-/** A feature's name for people, and its value with at most four decimals. */
-export function feature(name: string, value: unknown): { label: string; text: string } {
-  const flag = FLAGS.has(name) && typeof value === 'number'
-  return { label: FEATURES[name] ?? words(name), text: featureText(flag ? value === 1 : value) }
+/** Features with names for people and values with at most four decimals; unknown ones last, as they are called. */
+export function featuresOf(item: Item): { label: string; text: string }[] {
+  const features = item.features ?? {}
+  const names = [
+    ...Object.keys(FEATURES).filter((name) => name in features),
+    ...Object.keys(features).filter((name) => !(name in FEATURES)),
+  ]
+  return names.map((name) => {
+    const value = features[name]
+    const flag = FLAGS.has(name) && typeof value === 'number'
+    return { label: FEATURES[name] ?? words(name), text: featureText(flag ? value === 1 : value) }
+  })
 }
 
 function featureText(value: unknown): string {

@@ -19,8 +19,9 @@ ${refusal ? html`<p class="notice" role="alert">${refusal}</p>` : form(fault)}
 
 const form = (
   fault: string | undefined,
-): Html => html`<p class="muted">The analysts’ queue of this Weir opens with its API key.</p>
+): Html => html`<p class="muted">Enter the API key to open the queue of anomalies.</p>
 <form method="post" action="/login" class="stack">
+<input type="text" name="username" value="weir" autocomplete="username" hidden>
 <label for="key">API key</label>
 <input id="key" name="key" type="password" autocomplete="current-password" required autofocus maxlength="500"${
   fault ? html` aria-invalid="true" aria-describedby="fault"` : ''

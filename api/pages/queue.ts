@@ -4,15 +4,14 @@ import type { VersionedItem } from '../sql/items.ts'
 import { assetPath } from './assets.ts'
 import { decideForm, detailPath } from './decide.ts'
 import {
+  channelWord,
   dayAndTime,
   mainReason,
-  merchant,
   money,
   reasonsOf,
   scoreText,
   severity,
   statusWord,
-  words,
 } from './format.ts'
 import { type Html, layout, scoreBar, statusBadge } from './layout.ts'
 
@@ -89,11 +88,11 @@ function row(item: VersionedItem, filter: QueueFilter): Html {
   return html`<tr data-key="${item.transaction_id} ${item.timestamp}">
 <td class="c-score">${scoreBar(item.score, severity(item.score), scoreText(item.score))}</td>
 <td class="c-time"><time datetime="${item.timestamp}">${time}<small>${day}</small></time></td>
-<td class="c-account">${item.account_id}</td>
+<td class="c-account cut" title="${item.account_id}">${item.account_id}</td>
 <td class="c-amount number">${money(item.amount)} <small>${item.currency}</small></td>
-<td class="c-merchant">${merchant(item) || '–'}<small>${words(item.merchant_category)}</small></td>
-<td class="c-location">${item.location || '–'}<small>${words(item.channel)}</small></td>
-<td class="c-reason"><a href="${detailPath(item)}">${mainReason(item)}</a>${others > 0 ? html` <small>and ${others} more</small>` : ''}</td>
+<td class="c-merchant cut" title="${item.merchant_id ?? ''}">${item.merchant_id ?? '–'}<small>${item.merchant_category}</small></td>
+<td class="c-location cut" title="${item.location}">${item.location || '–'}<small>${channelWord(item.channel)}</small></td>
+<td class="c-reason"><a href="${detailPath(item)}">${mainReason(item)}</a>${others > 0 ? html` <small>+${others} more</small>` : ''}</td>
 <td class="c-status">${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</td>
 <td class="c-decide">${decideForm(item, queuePath(filter))}</td>
 </tr>`

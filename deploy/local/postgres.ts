@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '../../schemas/database.ts'
 import { withFreePorts } from './free-ports.ts'
 import type { Guardian, Running } from './guardian-client.ts'
@@ -11,6 +12,9 @@ import { untilReady } from './ready.ts'
 
 const START_SECONDS = 60
 const OWNER = 'weir'
+/** The processes of a server that was killed hold its memory for a moment. */
+const STILL_HELD = /pre-existing shared memory block|lock file .* already exists/
+const RELEASE_MS = 5000
 const MB = 2 ** 20
 
 /** A database server that tests can stop and start again on its port. */
@@ -144,6 +148,17 @@ async function run(
     return started
   }
   let server = await launch()
+  const relaunch = async (): Promise<Running> => {
+    const deadline = Date.now() + RELEASE_MS
+    for (;;) {
+      try {
+        return await launch()
+      } catch (error) {
+        if (!STILL_HELD.test((error as Error).message) || Date.now() > deadline) throw error
+        await sleep(100)
+      }
+    }
+  }
   return {
     url: `postgres://${OWNER}:${options.password}@127.0.0.1:${port}/${OWNER}`,
     ports: [port],
@@ -153,7 +168,7 @@ async function run(
       await server.exited
     },
     async start() {
-      server = await launch()
+      server = await relaunch()
     },
   }
 }

@@ -1,5 +1,5 @@
 import type { Transaction } from '../../schemas/transaction.ts'
-import { AccountStates } from '../features/account-states.ts'
+import type { AccountStates } from '../features/account-states.ts'
 import { FEATURE_COUNT } from '../features/features.ts'
 import { calibrate } from '../models/calibration.ts'
 import { FOREST_INPUTS, forestInputs } from '../models/inputs.ts'
@@ -59,7 +59,11 @@ export async function collectInputs(
 export function trainForest({ inputs, from, to }: TrainingSet, seed: number): Artifact {
   const width = FOREST_INPUTS.length
   const count = inputs.length / width
-  const forest = trainIsolationForest(inputs, width, { trees: TREES, samples: SAMPLES, random: createRandom(seed).unit })
+  const forest = trainIsolationForest(inputs, width, {
+    trees: TREES,
+    samples: SAMPLES,
+    random: createRandom(seed).unit,
+  })
   const raw = new Float64Array(count)
   for (let i = 0; i < count; i++) raw[i] = rawScore(forest, inputs.subarray(i * width, (i + 1) * width))
   return {

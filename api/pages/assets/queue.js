@@ -35,8 +35,8 @@ function remember() {
 
 function restore(place) {
   const anchor = rowOf(place.anchor)
-  // At the top of the page the newest and riskiest should come into sight.
-  if (anchor && scrollY > 0) scrollBy(0, anchor.getBoundingClientRect().top - place.top)
+  // At the top of the page, with no row in work, the newest and riskiest should come into sight.
+  if (anchor && (scrollY > 0 || place.focused)) scrollBy(0, anchor.getBoundingClientRect().top - place.top)
   if (place.focused === undefined) return
   const same = rowOf(place.focused)
   const row = same ?? rows()[Math.min(place.index, rows().length - 1)]
@@ -57,12 +57,16 @@ function tellState(text, lost) {
 }
 
 let refreshed = ''
+// A refresh that was asked for before a decision must not undo what its answer shows.
+let decisions = 0
 
 async function refresh() {
+  const before = decisions
   try {
     const answer = await fetch(location.href, { headers: { Accept: 'text/html' } })
     if (!answer.ok) throw new Error(`status ${answer.status}`)
-    swap(await answer.text())
+    const html = await answer.text()
+    if (before === decisions) swap(html)
     refreshed = new Date().toISOString().slice(11, 19)
     tellState(`Live, ${refreshed} UTC`, false)
   } catch {
@@ -73,6 +77,7 @@ async function refresh() {
 /** A decision without leaving the page; the answer is the queue after it. */
 async function decide(form, button) {
   const body = new URLSearchParams(new FormData(form, button))
+  decisions++
   try {
     const answer = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'text/html' } })
     const html = await answer.text()

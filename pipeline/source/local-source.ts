@@ -1,0 +1,88 @@
+import { Partitioners } from 'kafkajs'
+import { type Transaction, transactionType } from '../../schemas/transaction.ts'
+import { frame } from '../../schemas/wire.ts'
+import { createBatch, type Ownership } from '../batch.ts'
+import { FatalError, type SourceRecord } from '../errors.ts'
+import type { TransactionSink } from '../produce/sink.ts'
+import type { Source } from '../run.ts'
+import { type OwnershipOptions, takePartition } from '../store/ownerships.ts'
+import { BatchQueue } from './batch-queue.ts'
+
+/** The id that frames name; there is no registry to ask for another. */
+export const LOCAL_SCHEMA_ID = 1
+
+/** The topic's name in `positions`: its offsets are not Kafka's. */
+const TOPIC = 'in-process'
+
+export interface LocalSourceOptions extends OwnershipOptions {
+  partitions: number
+  queueBatches: number
+  onFetched: (partition: number, highWatermark: number) => void
+  onAssigned: (partitions: number[]) => void
+}
+
+/**
+ * Records from this very process, for a machine without Kafka: what is sent is framed, spread over partitions as
+ * Kafka's producer would, and goes through the same stages. Nothing is kept beyond the queue: after a crash the
+ * sender has to send again, which stores nothing twice.
+ */
+export class LocalSource implements Source, TransactionSink {
+  readonly queue: BatchQueue
+  readonly #options: LocalSourceOptions
+  readonly #partitionOf = Partitioners.DefaultPartitioner()
+  readonly #owned: Ownership[] = []
+  #ended = false
+
+  constructor(options: LocalSourceOptions) {
+    this.#options = options
+    this.queue = new BatchQueue(options.queueBatches)
+  }
+
+  async start(): Promise<void> {
+    const { partitions, onAssigned } = this.#options
+    const everything = { low: 0, high: Number.POSITIVE_INFINITY }
+    for (let partition = 0; partition < partitions; partition++) {
+      this.#owned.push(await takePartition(TOPIC, partition, everything, this.#options))
+    }
+    onAssigned(this.#owned.map(owner => owner.partition))
+  }
+
+  /** Resolves when the stages have room again. */
+  async send(transactions: Transaction[]): Promise<void> {
+    if (this.#ended) throw new Error('the pipeline is stopping')
+    const now = Date.now()
+    const records = new Map<Ownership, SourceRecord[]>()
+    for (const tx of transactions) {
+      const owner = this.#ownerOf(tx.account_id)
+      const list = records.get(owner) ?? []
+      records.set(owner, list)
+      const value = frame(LOCAL_SCHEMA_ID, transactionType, tx)
+      list.push({ offset: owner.cursor++, timestamp: now, key: Buffer.from(tx.account_id), value })
+    }
+    for (const [owner, list] of records) {
+      const batch = createBatch(owner, owner.position, owner.cursor, list)
+      owner.position = owner.cursor
+      this.#options.onFetched(owner.partition, owner.cursor)
+      await this.queue.put(batch)
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  async stop(): Promise<void> {
+    this.#ended = true
+    this.queue.end()
+  }
+
+  async commit(): Promise<void> {}
+
+  async retake(owner: Ownership): Promise<void> {
+    throw new FatalError(`another process moves the position of ${TOPIC}/${owner.partition}`)
+  }
+
+  #ownerOf(account: string): Ownership {
+    const partitionMetadata = this.#owned.map(({ partition }) => ({ partitionId: partition, leader: 0 }))
+    const args = { topic: TOPIC, partitionMetadata, message: { key: account, value: null } }
+    return this.#owned[this.#partitionOf(args as unknown as Parameters<typeof this.#partitionOf>[0])]
+  }
+}

@@ -1,0 +1,71 @@
+import { globSync } from 'node:fs'
+import { basename } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { startServers } from '../deploy/local/servers.ts'
+import { shape } from '../schemas/settings.ts'
+
+/**
+ * `npm test [-- name ...]`: the unit tests and the integration tests, or those whose file's name holds one of the
+ * names. `npm run test:unit` leaves the integration tests out. The integration tests get one Kafka, registry and
+ * PostgreSQL, started here whatever the environment names: tests never touch a database that is in use.
+ */
+
+const UNIT = 'test/unit/*.test.ts'
+const INTEGRATION = 'test/integration/*.test.ts'
+
+async function main(args: string[]): Promise<number> {
+  const onlyUnit = args[0] === 'unit'
+  const names = onlyUnit ? args.slice(1) : args
+  const matching = (pattern: string) =>
+    globSync(pattern)
+      .filter((file) => names.length === 0 || names.some((name) => basename(file).includes(name)))
+      .sort()
+  const unit = matching(UNIT)
+  const integration = onlyUnit ? [] : matching(INTEGRATION)
+  if (unit.length + integration.length === 0) {
+    console.error(`No test file matches ${names.join(', ') || 'test/'}.`)
+    return 1
+  }
+  const cacheDirectory = process.env.WEIR_CACHE_DIR
+  for (const name of Object.keys(shape)) delete process.env[name]
+  if (integration.length === 0) return runFiles(unit)
+
+  const end = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort())
+  await using servers = await startServers({
+    settings: { WEIR_CACHE_DIR: cacheDirectory },
+    progress: (line) => console.error(line),
+    onServerEnd: (message) => console.error(message),
+    signal: end.signal,
+  })
+  if (servers.missing !== null) {
+    console.error(`The integration tests need all servers. ${servers.missing}`)
+    return 1
+  }
+  process.env.KAFKA_BROKERS = servers.KAFKA_BROKERS!.join(',')
+  process.env.SCHEMA_REGISTRY_URL = servers.SCHEMA_REGISTRY_URL!
+  process.env.DATABASE_URL = servers.DATABASE_URL
+  if (cacheDirectory !== undefined) process.env.WEIR_CACHE_DIR = cacheDirectory
+  // Without `await` the servers would be stopped first.
+  return await runFiles([...unit, ...integration], { concurrency: 1, signal: end.signal })
+}
+
+/** Runs each file in a process of its own; fails when one fails, or when none had a test that ran. */
+async function runFiles(files: string[], options: Parameters<typeof run>[0] = {}): Promise<number> {
+  let failed = 0
+  let ran = 0
+  const tests = run({ files, execArgv: ['--import', 'tsx'], ...options })
+  tests.on('test:fail', (test) => {
+    if (test.todo === undefined) failed++
+  })
+  tests.on('test:pass', (test) => {
+    // A file without tests is told as one test, named as the file.
+    if (test.details.type !== 'suite' && test.skip === undefined && !files.includes(test.name)) ran++
+  })
+  for await (const text of tests.compose(spec)) process.stdout.write(text)
+  if (ran + failed === 0) console.error('No test ran.')
+  return failed > 0 || ran === 0 ? 1 : 0
+}
+
+process.exitCode = await main(process.argv.slice(2))
