@@ -134,7 +134,10 @@ function check<S extends z.ZodType>(schema: S, value: unknown, where: 'pointer' 
       where === 'pointer' ? { pointer: pointer(path), detail } : { parameter: String(path[0]), detail },
     )
   })
-  throw new Problem(422, 'Some values are not valid; see errors.', { errors })
+  const summary = errors
+    .map((e) => `${e.parameter ?? e.pointer?.replace(/^#\/?/, '')}: ${e.detail}`)
+    .join('; ')
+  throw new Problem(422, summary, { errors })
 }
 
 const pointer = (path: readonly PropertyKey[]): string =>

@@ -62,14 +62,16 @@ const ALIASES: Partial<Record<Name, string>> = {
   API_KEY: 'AZURE_API_KEY',
 }
 
-/** Never printed, not even in the report of a faulty value. */
-const SECRET: ReadonlySet<string> = new Set(['API_KEY', 'STRIPE_API_KEY', 'DATABASE_URL'])
-
-/** Values that stand in `.env.example`: refused in production. */
-const EXAMPLES: ReadonlySet<string> = new Set([
-  'change-me-change-me',
-  'postgres://weir:change-me@127.0.0.1:5432/weir',
+/** Never printed, not even in the report of a faulty value. (The registry's URL may hold a password, too.) */
+const SECRET: ReadonlySet<string> = new Set([
+  'API_KEY',
+  'STRIPE_API_KEY',
+  'DATABASE_URL',
+  'SCHEMA_REGISTRY_URL',
 ])
+
+/** The secrets of `.env.example`, which production refuses, in a URL to another host too. */
+const EXAMPLE = /change-me/
 
 const schema = z.object(shape)
 export type Name = keyof typeof shape
@@ -117,7 +119,7 @@ export function loadSettings<N extends Name = never>(
   }
   if (raw.NODE_ENV === 'production') {
     for (const [name, value] of Object.entries(raw)) {
-      if (EXAMPLES.has(value))
+      if (EXAMPLE.test(value))
         faults.push(`${name}: still the value of .env.example, which production refuses`)
     }
   }

@@ -47,7 +47,7 @@ function facts(item: VersionedItem): Html {
   const { day, time } = dayAndTime(item.timestamp)
   const entries: [string, string | Html][] = [
     ['Transaction', item.transaction_id],
-    ['Time', html`<time datetime="${item.timestamp}">${day}, ${time} UTC</time>`],
+    ['Time (UTC)', html`<time datetime="${item.timestamp}">${day}, ${time}</time>`],
     ['Account', item.account_id],
     ['Merchant', item.merchant_id ?? '–'],
     ['Category', item.merchant_category || '–'],

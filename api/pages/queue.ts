@@ -76,11 +76,11 @@ const nothing = (filter: QueueFilter): Html => html`<div class="empty card">
 <p class="muted">${filter.offset > 0 ? html`<a href="${queuePath({ ...filter, offset: 0 })}">To the first page</a>` : 'New anomalies appear by themselves, the riskiest first.'}</p>
 </div>`
 
-const table = ({ filter, items }: QueuePage): Html => html`<table class="queue">
+const table = ({ filter, items }: QueuePage): Html => html`<div class="scroll"><table class="queue">
 <caption class="hidden">Anomalies, the riskiest first</caption>
 <thead><tr><th scope="col">Score</th><th scope="col">Time (UTC)</th><th scope="col">Account</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Main reason</th><th scope="col">Status</th><th scope="col"><span class="hidden">Decide</span></th></tr></thead>
 <tbody>${items.map((item) => row(item, filter))}</tbody>
-</table>`
+</table></div>`
 
 function row(item: VersionedItem, filter: QueueFilter): Html {
   const { day, time } = dayAndTime(item.timestamp)

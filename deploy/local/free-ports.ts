@@ -32,13 +32,24 @@ async function freePorts(count: number, preferred: readonly number[]): Promise<n
   return held.map(({ port }) => port)
 }
 
-function listen(port: number): Promise<{ port: number; release: () => Promise<void> } | null> {
+function listen(
+  port: number,
+  host = '127.0.0.1',
+): Promise<{ port: number; release: () => Promise<void> } | null> {
   return new Promise((done) => {
     const server = createServer()
     server.once('error', () => done(null))
-    server.listen(port, '127.0.0.1', () => {
+    server.listen(port, host, () => {
       const address = server.address() as { port: number }
       done({ port: address.port, release: () => new Promise((closed) => server.close(() => closed())) })
     })
   })
+}
+
+/** @returns the port if it is free on the host, else one that is */
+export async function freePort(host: string, port: number): Promise<number> {
+  const held = (await listen(port, host)) ?? (await listen(0, host))
+  if (held === null) throw new Error(`cannot listen on HOST ${host}`)
+  await held.release()
+  return held.port
 }

@@ -30,11 +30,25 @@ export interface FileOptions {
 export async function readFile(path: string, { warn, signal }: FileOptions): Promise<TransactionFile> {
   const raw = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES })
   if (signal) addAbortSignal(signal, raw)
-  const content = await unzipped(raw)
-  const format = formatOf(path, await firstBytes(content))
-  const parse = format === 'csv' ? parseCsv : parseNdjson
-  return { batches: parse(content, warn), fraction: fractionOf(path, raw) }
+  try {
+    const content = await unzipped(raw)
+    const parse = isNdjson(path, await firstBytes(content)) ? parseNdjson : parseCsv
+    return { batches: withPath(path, parse(content, warn)), fraction: fractionOf(path, raw) }
+  } catch (error) {
+    throw about(path, error)
+  }
 }
+
+async function* withPath(path: string, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+  try {
+    yield* batches
+  } catch (error) {
+    throw about(path, error)
+  }
+}
+
+const about = (path: string, cause: unknown): Error =>
+  new Error(`cannot read ${path}: ${(cause as Error).message}`, { cause })
 
 async function unzipped(raw: Readable): Promise<Readable> {
   const start = await firstBytes(raw)
@@ -53,18 +67,11 @@ async function firstBytes(stream: Readable): Promise<Buffer> {
   return chunk
 }
 
-function formatOf(path: string, start: Buffer): 'csv' | 'ndjson' {
+function isNdjson(path: string, start: Buffer): boolean {
   const name = path.toLowerCase().replace(/\.gz$/, '')
-  if (name.endsWith('.csv')) return 'csv'
-  if (name.endsWith('.ndjson') || name.endsWith('.jsonl')) return 'ndjson'
-  return /^\s*\{/.test(
-    start
-      .subarray(0, 100)
-      .toString('utf8')
-      .replace(/^\ufeff/, ''),
-  )
-    ? 'ndjson'
-    : 'csv'
+  if (name.endsWith('.csv')) return false
+  if (name.endsWith('.ndjson') || name.endsWith('.jsonl')) return true
+  return /^\ufeff?\s*\{/.test(start.subarray(0, 100).toString('utf8'))
 }
 
 function fractionOf(path: string, raw: Readable): () => number | undefined {

@@ -1,4 +1,4 @@
-import { Partitioners } from 'kafkajs'
+import kafkajs, { type PartitionerArgs } from 'kafkajs'
 import { type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
 import { createBatch, type Ownership } from '../batch.ts'
@@ -29,7 +29,7 @@ export interface LocalSourceOptions extends OwnershipOptions {
 export class LocalSource implements Source, TransactionSink {
   readonly queue: BatchQueue
   readonly #options: LocalSourceOptions
-  readonly #partitionOf = Partitioners.DefaultPartitioner()
+  readonly #partitionOf = kafkajs.Partitioners.DefaultPartitioner()
   readonly #owned: Ownership[] = []
   #ended = false
 
@@ -44,7 +44,7 @@ export class LocalSource implements Source, TransactionSink {
     for (let partition = 0; partition < partitions; partition++) {
       this.#owned.push(await takePartition(TOPIC, partition, everything, this.#options))
     }
-    onAssigned(this.#owned.map(owner => owner.partition))
+    onAssigned(this.#owned.map((owner) => owner.partition))
   }
 
   /** Resolves when the stages have room again. */
@@ -82,7 +82,9 @@ export class LocalSource implements Source, TransactionSink {
 
   #ownerOf(account: string): Ownership {
     const partitionMetadata = this.#owned.map(({ partition }) => ({ partitionId: partition, leader: 0 }))
-    const args = { topic: TOPIC, partitionMetadata, message: { key: account, value: null } }
-    return this.#owned[this.#partitionOf(args as unknown as Parameters<typeof this.#partitionOf>[0])]
+    const message = { key: account, value: null }
+    return this.#owned[
+      this.#partitionOf({ topic: TOPIC, partitionMetadata, message } as unknown as PartitionerArgs)
+    ]
   }
 }

@@ -165,7 +165,9 @@ describe('secrets', () => {
   test('are not printed when they are at fault', () => {
     const env = {
       API_KEY: CANARY,
+      STRIPE_API_KEY: CANARY,
       DATABASE_URL: `mysql://weir:${CANARY}@db/weir`,
+      SCHEMA_REGISTRY_URL: `ftp://weir:${CANARY}@registry`,
       PORT: '-1',
     }
     const error = captured(env)
@@ -203,6 +205,14 @@ describe('production', () => {
     assert.equal(faults.length, 2, faults.join('\n'))
     for (const name of ['API_KEY', 'DATABASE_URL'])
       assert.ok(faults.some((fault) => fault.startsWith(`${name}: still the value of .env.example`)))
+  })
+
+  test('refuses the example password at a host of its own', () => {
+    const faults = faultsOf({
+      NODE_ENV: 'production',
+      DATABASE_URL: 'postgres://weir:change-me@db.bank.example/weir',
+    })
+    assertOnlyFault(faults, /^DATABASE_URL: still the value/)
   })
 
   test('accepts values of its own', () => {

@@ -1,0 +1,35 @@
+import type { RunningApi } from '../../api/main.ts'
+import type { RunningPipeline } from '../../pipeline/run.ts'
+import type { LocalServers } from './servers.ts'
+
+export interface Ready {
+  api: RunningApi
+  settings: { API_KEY: string }
+  servers: LocalServers
+  pipeline: RunningPipeline
+  /** Sample transactions a second; null when a file is sent instead. */
+  rate: number | null
+}
+
+/** What a newcomer needs next, in a box. */
+export function readyBox({ api, settings, servers, pipeline, rate }: Ready): string {
+  const traffic = rate === null ? 'the file is being sent' : `${rate} simulated transactions a second`
+  const kept =
+    servers.KAFKA_BROKERS === null ? 'without Kafka: see above' : `Kafka at ${servers.KAFKA_BROKERS.join()}`
+  const lines = [
+    'Weir is ready.',
+    '',
+    `Page      ${api.url}/`,
+    `Key       ${settings.API_KEY}`,
+    `Metrics   ${pipeline.healthUrl}/metrics`,
+    `Servers   ${kept}`,
+    `Traffic   ${traffic}`,
+    '',
+    `curl -H 'X-API-Key: ${settings.API_KEY}' '${api.url}/api/v1/anomalies?limit=5'`,
+    '',
+    'Ctrl-C ends it all.',
+  ]
+  const width = Math.max(...lines.map((line) => line.length))
+  const edge = '─'.repeat(width + 2)
+  return [`┌${edge}┐`, ...lines.map((line) => `│ ${line.padEnd(width)} │`), `└${edge}┘`].join('\n')
+}
