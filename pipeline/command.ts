@@ -14,12 +14,13 @@ export function command(): Command {
       const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL'])
       const log = createLogger('pipeline', settings.LOG_LEVEL)
       const pipeline = await startPipeline(settings, log)
+      // Handled each time: npm passes a terminal's Ctrl-C on, so that it comes twice.
       const stop = (signal: string) => {
         log.info({ signal }, 'stopping')
         pipeline.stop().catch((error) => log.error({ err: error }, 'stopping failed'))
       }
-      process.once('SIGTERM', stop)
-      process.once('SIGINT', stop)
+      process.on('SIGTERM', stop)
+      process.on('SIGINT', stop)
       await pipeline.done
       log.info('stopped')
       process.exit(0) // kafkajs may keep a reconnecting socket alive

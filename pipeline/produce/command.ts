@@ -1,11 +1,11 @@
 import { Command } from 'commander'
 import { createLogger } from '../../schemas/log.ts'
 import { loadSettings } from '../../schemas/settings.ts'
-import { interruption } from './interruption.ts'
+import { type Interruption, interruption } from './interruption.ts'
 import { conflictOf, integer, type Options, positive } from './options.ts'
 import { type Progress, produce } from './produce.ts'
 import { createProgressLine } from './progress-line.ts'
-import { kafkaSink } from './sink.ts'
+import { kafkaSink, type TransactionSink } from './sink.ts'
 import { openSource, type Source } from './source.ts'
 
 const AFTER_HELP = `
@@ -42,13 +42,26 @@ export function command(): Command {
 async function run(options: Options): Promise<void> {
   const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL'])
   const interrupted = interruption(settings.SHUTDOWN_SECONDS)
-  const source = await openSource(options, {
-    warn: (message) => console.error(`warning: ${message}`),
-    signal: interrupted.signal,
-    now: Date.now(),
-  })
-  const sink = await kafkaSink({ settings, log: createLogger('produce', settings.LOG_LEVEL) })
+  try {
+    const source = await openSource(options, {
+      warn: (message) => console.error(`warning: ${message}`),
+      signal: interrupted.signal,
+      now: Date.now(),
+    })
+    const sink = await kafkaSink({ settings, log: createLogger('produce', settings.LOG_LEVEL) })
+    const { bad_lines } = await send(source, sink, options, interrupted).finally(() => sink.close())
+    if (options.strict && bad_lines > 0) process.exitCode = 1
+  } catch (error) {
+    if (!interrupted.signal.aborted || (error as Error).name !== 'AbortError') throw error
+  } finally {
+    interrupted.done()
+  }
+  const endless = options.rate !== undefined && options.seconds === undefined
+  if (interrupted.exitCode !== undefined && !endless) process.exitCode = interrupted.exitCode
+}
 
+/** Sends all of the source; however it ends, the summary is printed. */
+async function send(source: Source, sink: TransactionSink, options: Options, interrupted: Interruption) {
   const line = createProgressLine(process.stderr)
   const started = performance.now()
   let last: Progress = { produced: 0, bad_lines: 0, rounded: 0 }
@@ -58,7 +71,7 @@ async function run(options: Options): Promise<void> {
   }
   interrupted.onGiveUp(summarize)
   try {
-    await produce(source.batches, sink, {
+    return await produce(source.batches, sink, {
       signal: interrupted.signal,
       onBad: line.bad,
       onProgress(progress) {
@@ -68,12 +81,7 @@ async function run(options: Options): Promise<void> {
     })
   } finally {
     summarize()
-    await sink.close()
-    interrupted.done()
   }
-  if (options.strict && last.bad_lines > 0) process.exitCode = 1
-  const endless = options.rate !== undefined && options.seconds === undefined
-  if (interrupted.exitCode !== undefined && !endless) process.exitCode = interrupted.exitCode
 }
 
 function summaryText(progress: Progress, seconds: number, { seed }: Source, { json }: Options): string {

@@ -65,7 +65,7 @@ export async function produce(
     }
   } catch (error) {
     // A read that waits is ended by the same signal.
-    if (!signal?.aborted) failures.push(error)
+    if (!signal?.aborted || (error as Error).name !== 'AbortError') failures.push(error)
   }
   await Promise.all(unacknowledged)
   if (failures.length > 0) throw failures[0]

@@ -1,6 +1,5 @@
-import { once } from 'node:events'
 import { createReadStream, type ReadStream, statSync } from 'node:fs'
-import { addAbortSignal, type Readable } from 'node:stream'
+import { addAbortSignal, pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Batch } from './batch.ts'
 import { parseCsv } from './parse-csv.ts'
@@ -28,14 +27,14 @@ export interface FileOptions {
  * @throws when it cannot be opened; the batches throw when the header cannot be used or the file is damaged
  */
 export async function readFile(path: string, { warn, signal }: FileOptions): Promise<TransactionFile> {
-  const raw = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES })
+  const raw: Readable = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES })
   if (signal) addAbortSignal(signal, raw)
   try {
-    const content = await unzipped(raw)
-    const parse = isNdjson(path, await firstBytes(content)) ? parseNdjson : parseCsv
-    return { batches: withPath(path, parse(content, warn)), fraction: fractionOf(path, raw) }
+    const content = await peek(await unzipped(raw))
+    const parse = isNdjson(path, content.first) ? parseNdjson : parseCsv
+    return { batches: withPath(path, parse(content.all, warn)), fraction: fractionOf(path, raw) }
   } catch (error) {
-    throw about(path, error)
+    throw withCause(path, error)
   }
 }
 
@@ -43,28 +42,31 @@ async function* withPath(path: string, batches: AsyncIterable<Batch>): AsyncGene
   try {
     yield* batches
   } catch (error) {
-    throw about(path, error)
+    throw withCause(path, error)
   }
 }
 
-const about = (path: string, cause: unknown): Error =>
-  new Error(`cannot read ${path}: ${(cause as Error).message}`, { cause })
-
-async function unzipped(raw: Readable): Promise<Readable> {
-  const start = await firstBytes(raw)
-  if (start[0] !== 0x1f || start[1] !== 0x8b) return raw
-  const gunzip = createGunzip({ chunkSize: CHUNK_BYTES })
-  raw.on('error', (error) => gunzip.destroy(error))
-  return raw.pipe(gunzip)
+function withCause(path: string, cause: unknown): unknown {
+  const { name, message } = cause as Error
+  return name === 'AbortError' ? cause : new Error(`cannot read ${path}: ${message}`, { cause })
 }
 
-/** The stream's first chunk, which stays in the stream; empty at its end. */
-async function firstBytes(stream: Readable): Promise<Buffer> {
-  await once(stream, 'readable')
-  const chunk: Buffer | null = stream.read()
-  if (chunk === null) return Buffer.alloc(0)
-  stream.unshift(chunk)
-  return chunk
+async function unzipped(raw: AsyncIterable<Buffer>): Promise<AsyncIterable<Buffer>> {
+  const { first, all } = await peek(raw)
+  if (first[0] !== 0x1f || first[1] !== 0x8b) return all
+  // Errors reach the reader: they destroy the stream that it iterates.
+  return pipeline(all, createGunzip({ chunkSize: CHUNK_BYTES }), () => {})
+}
+
+/** The first chunk, empty at the end, and all chunks with it. */
+async function peek(bytes: AsyncIterable<Buffer>): Promise<{ first: Buffer; all: AsyncIterable<Buffer> }> {
+  const iterator = bytes[Symbol.asyncIterator]()
+  const { value: first = Buffer.alloc(0) } = await iterator.next()
+  async function* all(): AsyncGenerator<Buffer> {
+    yield first
+    yield* { [Symbol.asyncIterator]: () => iterator }
+  }
+  return { first, all: all() }
 }
 
 function isNdjson(path: string, start: Buffer): boolean {

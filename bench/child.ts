@@ -1,0 +1,91 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { type Settings, shape } from '../schemas/settings.ts'
+
+export interface ChildOptions {
+  /** File to run, from the project's root. */
+  file: string
+  args: string[]
+  /** All that the process gets as its environment. */
+  settings: Partial<Settings>
+  execArgv?: string[]
+  signal: AbortSignal
+}
+
+/** A process of the benchmark's, killed when the signal comes. */
+export interface Child extends AsyncDisposable {
+  /** Resolves with the first message that it sends; rejects when it ends before that. */
+  message<T>(): Promise<T>
+  /** Rejects when it ends, with the last lines of its stderr: for a process that should still be running. */
+  died: Promise<never>
+  /** Asks it to end by SIGTERM, and waits. @throws when it does not end well */
+  stop(): Promise<void>
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const TAIL_LINES = 15
+const STOP_MS = 15_000
+
+export function startChild({ file, args, settings, execArgv = [], signal }: ChildOptions): Child {
+  const child = fork(file, args, {
+    cwd: root,
+    execArgv: ['--import', 'tsx', ...execArgv],
+    env: environmentOf(settings),
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    signal,
+  })
+  const tail = keepTail(child)
+  const exit = new Promise<{ how: string; ok: boolean }>((resolve) => {
+    child.once('error', (error) => resolve({ how: error.message, ok: false }))
+    child.once('close', (code, by) =>
+      resolve({ how: code === null ? `by ${by}` : `exit code ${code}`, ok: code === 0 }),
+    )
+  })
+  const failure = (how: string) => {
+    if (signal.aborted) return signal.reason as Error
+    return new Error(`${file} ${args.join(' ')} ended (${how})\n${tail.join('\n')}`)
+  }
+  const died = exit.then(({ how }): never => {
+    throw failure(how)
+  })
+  died.catch(() => {}) // whoever waits for it sees it
+  return {
+    died,
+    message: <T>() =>
+      Promise.race([new Promise<T>((resolve) => child.once('message', (m) => resolve(m as T))), died]),
+    async stop() {
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
+      child.kill('SIGTERM')
+      const { how, ok } = await exit
+      clearTimeout(timer)
+      if (!ok) throw failure(how)
+    },
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await exit
+    },
+  }
+}
+
+function keepTail(child: ChildProcess): string[] {
+  const tail: string[] = []
+  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    tail.push(...text.split('\n').filter((line) => line !== ''))
+    tail.splice(0, tail.length - TAIL_LINES)
+  })
+  return tail
+}
+
+/**
+ * Settings as an environment. Names without a value are given empty, which is unset, with all that may stand for them:
+ * else the child would take them from a `.env`, beside what it is given here.
+ */
+export function environmentOf(settings: Partial<Settings>): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = { KAFKA_BOOTSTRAP_SERVERS: '', AZURE_API_KEY: '' }
+  for (const name of Object.keys(shape) as (keyof Settings)[]) {
+    const value = settings[name]
+    env[name] = Array.isArray(value) ? value.join(',') : String(value ?? '')
+    env[`${name}_FILE`] = ''
+  }
+  return env
+}

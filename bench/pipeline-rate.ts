@@ -1,0 +1,95 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient } from '../schemas/database.ts'
+import { startChild } from './child.ts'
+import { countRows, settle } from './copy-rate.ts'
+import type { GroundSettings } from './ground.ts'
+
+export interface PipelineRate {
+  /** Transactions a second. */
+  rate: number
+  anomalies: number
+}
+
+/** Between two looks at the positions: before there are any, and from then on. */
+const LOOK_FOR_START_MS = 10
+const LOOK_MS = 50
+const STALL_MS = 60_000
+
+/**
+ * Runs the pipeline, with its default settings or those of the environment, in a process of its own over an empty
+ * database until all records are stored.
+ * @param settings its topic, group and database
+ * @throws when it ends early, stands still, or the rows are not exactly the records
+ */
+export async function pipelineRate(
+  settings: GroundSettings,
+  records: number,
+  { signal, execArgv }: { signal: AbortSignal; execArgv: string[] },
+): Promise<PipelineRate> {
+  const url = settings.DATABASE_URL
+  const client = createClient({ connectionString: url, application_name: 'weir-bench-positions' })
+  await client.connect()
+  try {
+    await settle(url)
+    await using pipeline = startChild({
+      file: 'deploy/weir.ts',
+      args: ['pipeline'],
+      settings: { ...settings, PIPELINE_METRICS_PORT: 0 },
+      execArgv,
+      signal,
+    })
+    const look = async () => {
+      const { rows } = await client.query<{ sum: number | null }>(
+        'SELECT sum(next_offset)::bigint AS sum FROM positions',
+      )
+      return rows[0].sum
+    }
+    const seconds = await Promise.race([timePositions(look, records, signal), pipeline.died])
+    await pipeline.stop()
+    const [stored, totals] = [await countRows(url, 'transactions'), await readTotals(client)]
+    if (stored !== records || totals.stored !== records) {
+      throw new Error(
+        `of ${records} records the pipeline stored ${stored} (and counted ${JSON.stringify(totals)})`,
+      )
+    }
+    return { rate: records / seconds, anomalies: totals.anomalies }
+  } finally {
+    await client.end()
+  }
+}
+
+/**
+ * Seconds from the last look that saw no position (the pipeline makes them when it takes its partitions, before it
+ * fetches) to the first that sees all records behind them. Both ends err against the pipeline.
+ * @param look the sum of the positions, null while there are none
+ */
+export async function timePositions(
+  look: () => Promise<number | null>,
+  records: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let began = performance.now()
+  let moved = began
+  let last: number | null = null
+  for (;;) {
+    const now = performance.now()
+    const sum = await look()
+    if (sum === null) began = now
+    else if (sum >= records) return (performance.now() - began) / 1000
+    if (sum !== last) moved = now
+    else if (now - moved > STALL_MS)
+      throw new Error(
+        `the pipeline stands still at ${sum ?? 0} of ${records} records for ${STALL_MS / 1000} s`,
+      )
+    last = sum
+    await sleep(sum === null ? LOOK_FOR_START_MS : LOOK_MS, undefined, { signal })
+  }
+}
+
+async function readTotals(client: ReturnType<typeof createClient>) {
+  const { rows } = await client.query<{ stored: number; anomalies: number; lost: number }>(
+    `SELECT sum(stored)::bigint AS stored, sum(anomalies)::bigint AS anomalies,
+            sum(duplicates + dead_letters)::bigint AS left_out FROM positions`,
+  )
+  return rows[0]
+}

@@ -1,0 +1,114 @@
+import { randomUUID } from 'node:crypto'
+import { take } from '../pipeline/produce/batch.ts'
+import { produce } from '../pipeline/produce/produce.ts'
+import { kafkaSink } from '../pipeline/produce/sink.ts'
+import { createLogger } from '../schemas/log.ts'
+import type { Settings } from '../schemas/settings.ts'
+import { startChild } from './child.ts'
+import { bareCopyRate, tableCopyRate } from './copy-rate.ts'
+import type { DecodeOnlyResult } from './decode-only.ts'
+import { encodeRows } from './encode-rows.ts'
+import { type Ground, prepareGround } from './ground.ts'
+import { currentLoad, describeMachine } from './machine.ts'
+import { pipelineRate } from './pipeline-rate.ts'
+import { type Report, type Run, summarise } from './report.ts'
+import { transactions, type Workload } from './workload.ts'
+
+export interface ThroughputOptions extends Workload {
+  runs: number
+  /** Directory for CPU profiles of the pipeline. */
+  cpuProf?: string
+  settings: Settings
+  progress: (line: string) => void
+  signal: AbortSignal
+}
+
+/** A round: the name of each figure, and how it is measured over an empty database. */
+type Measures = Record<Exclude<keyof Run, 'order'>, (url: string) => Promise<number>>
+
+/** Produces the records, then measures them in all ways, `runs` times, the order turned round each time. */
+export async function measureThroughput(options: ThroughputOptions): Promise<Report> {
+  const { records, accounts, ids, progress, signal } = options
+  const load = currentLoad()
+  await using ground = await prepareGround(options)
+  const { settings } = ground
+  const machine = await describeMachine(ground, load)
+  await fill(ground, options)
+
+  progress(`Encoding the rows for COPY, as the pipeline does ...`)
+  const rows = await encodeRows(settings, records, signal)
+  let anomalies = 0
+  const measures: Measures = {
+    decode_rps: () => decodeRate(ground, options),
+    bare_copy_rps: (url) => bareCopyRate(url, rows),
+    copy_table_rps: (url) => tableCopyRate(url, rows, settings.LANES),
+    pipeline_tps: async (url) => {
+      const own = {
+        ...settings,
+        DATABASE_URL: url,
+        KAFKA_GROUP_ID: `${settings.TRANSACTIONS_TOPIC}-${randomUUID()}`,
+      }
+      const execArgv = options.cpuProf === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.cpuProf]
+      const result = await pipelineRate(own, records, { signal, execArgv })
+      anomalies = result.anomalies
+      return result.rate
+    },
+  }
+  const runs: Run[] = []
+  for (let run = 1; run <= options.runs; run++) runs.push(await measureOnce(ground, measures, run, options))
+  if (anomalies !== rows.anomalies)
+    throw new Error(
+      `the pipeline found ${anomalies} anomalies, but ${rows.anomalies} among the rows for COPY`,
+    )
+  return summarise(runs, {
+    records,
+    accounts,
+    ids,
+    rows_checked: records,
+    anomalies,
+    lanes: settings.LANES,
+    machine,
+  })
+}
+
+async function measureOnce(
+  ground: Ground,
+  measures: Measures,
+  run: number,
+  { runs, progress, signal }: ThroughputOptions,
+): Promise<Run> {
+  const entries = Object.entries(measures)
+  if (run % 2 === 0) entries.reverse()
+  const figures: Partial<Run> = { order: entries.map(([name]) => name) }
+  for (const [name, measure] of entries) {
+    signal.throwIfAborted()
+    await using database = await ground.freshDatabase()
+    const rate = Math.round(await measure(database.url))
+    progress(`Run ${run} of ${runs}: ${name} ${rate.toLocaleString('en-US')}`)
+    Object.assign(figures, { [name]: rate })
+  }
+  return figures as Run
+}
+
+/** Sends the workload to the topic, and checks that it is all there. */
+async function fill(ground: Ground, options: ThroughputOptions): Promise<void> {
+  const { records, progress, signal } = options
+  progress(`Producing ${records.toLocaleString('en-US')} transactions ...`)
+  const sink = await kafkaSink({ settings: ground.settings, log: createLogger('bench', 'silent') })
+  try {
+    const { seconds } = await produce(take(transactions(options), records), sink, { signal })
+    signal.throwIfAborted()
+    progress(`Produced at ${Math.round(records / seconds).toLocaleString('en-US')} a second.`)
+  } finally {
+    await sink.close()
+  }
+  const found = await ground.topicRecords()
+  if (found !== records) throw new Error(`the topic holds ${found} records after ${records} were produced`)
+}
+
+async function decodeRate({ settings }: Ground, { records, signal }: ThroughputOptions): Promise<number> {
+  await using child = startChild({ file: 'bench/decode-only.ts', args: [String(records)], settings, signal })
+  const { decoded, seconds } = await child.message<DecodeOnlyResult>()
+  if (decoded !== records) throw new Error(`decode-only read ${decoded} of ${records} records`)
+  return decoded / seconds
+}

@@ -1,0 +1,28 @@
+import { randomUUID } from 'node:crypto'
+import { simulate } from '../pipeline/produce/simulator.ts'
+import type { Transaction } from '../schemas/transaction.ts'
+
+export interface Workload {
+  records: number
+  accounts: number
+  /** Sequential ids fill the primary key's index from its right edge; UUIDs touch all of it, as many banks' ids do. */
+  ids: 'sequential' | 'uuid'
+}
+
+/** The traffic ends before this, whatever its length: the pipeline refuses event times in the future. */
+const END = Date.UTC(2026, 0, 1)
+const DAY = 86_400_000
+/** Fewer than the simulator's accounts make in fact, so that the estimated days suffice. */
+const PER_ACCOUNT_AND_DAY = 2
+const SEED = 1
+
+/** The simulator's transactions, endless, in the order of event time: the same ones each time, but for UUIDs. */
+export function* transactions({ records, accounts, ids }: Workload): Generator<Transaction, never> {
+  const days = Math.ceil(records / (accounts * PER_ACCOUNT_AND_DAY)) + 1
+  const stream = simulate({ seed: SEED, accounts, start: END - days * DAY })
+  for (;;) {
+    const transaction = stream.next().value
+    if (ids === 'uuid') transaction.transaction_id = randomUUID()
+    yield transaction
+  }
+}
