@@ -15,7 +15,11 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
   const topic = settings.TRANSACTIONS_TOPIC
   const kafka = createKafka(settings.KAFKA_BROKERS, settings.KAFKA_GROUP_ID, log)
   const admin = kafka.admin()
-  await admin.connect()
+  await admin.connect().catch((cause) => {
+    throw new Error(`no connection to Kafka at ${settings.KAFKA_BROKERS} (KAFKA_BROKERS): ${cause.message}`, {
+      cause,
+    })
+  })
   if (mayCreateTopics(settings)) await createTopics(admin, settings)
   await admin.disconnect()
 

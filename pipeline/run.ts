@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ConnectionOptions, createClient } from '../schemas/database.ts'
+import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
 import type { Ownership } from './batch.ts'
@@ -192,19 +192,6 @@ class Committer {
 
   stop(): void {
     clearInterval(this.#timer)
-  }
-}
-
-async function withClient<T>(
-  connection: ConnectionOptions,
-  use: (c: ReturnType<typeof createClient>) => Promise<T>,
-): Promise<T> {
-  const client = createClient(connection)
-  await client.connect()
-  try {
-    return await use(client)
-  } finally {
-    await client.end()
   }
 }
 

@@ -32,3 +32,31 @@ export function createPool(options: ConnectionOptions & { size: number }, log: L
   pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'))
   return pool
 }
+
+/**
+ * Runs with one connection, which is closed afterwards.
+ * @throws with the server's address and the setting's name when it cannot be reached
+ */
+export async function withClient<T>(
+  options: ConnectionOptions,
+  use: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = createClient(options)
+  try {
+    await client.connect()
+  } catch (cause) {
+    const where = `${client.host}:${client.port}/${client.database ?? ''}`
+    throw new Error(`no connection to PostgreSQL at ${where} (DATABASE_URL): ${reasonOf(cause as Error)}`, {
+      cause,
+    })
+  }
+  try {
+    return await use(client)
+  } finally {
+    await client.end()
+  }
+}
+
+// Node gives an AggregateError without a message when a name has several addresses and none answers.
+const reasonOf = (error: Error): string =>
+  error.message || String((error as AggregateError).errors?.[0]?.message ?? error)

@@ -1,7 +1,8 @@
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { runner } from 'node-pg-migrate'
-import { createClient } from './database.ts'
+import type pg from 'pg'
+import { withClient } from './database.ts'
 import type { Logger } from './log.ts'
 
 const directory = fileURLToPath(new URL('./sql', import.meta.url))
@@ -12,10 +13,8 @@ const TABLE = 'migrations'
  * @returns names of the migrations that were run now
  * @throws when the database has migrations that this version does not know (it is newer)
  */
-export async function migrate(databaseUrl: string, log: Logger): Promise<string[]> {
-  const client = createClient({ connectionString: databaseUrl, application_name: 'weir-migrate' })
-  await client.connect()
-  try {
+export const migrate = (databaseUrl: string, log: Logger): Promise<string[]> =>
+  withClient({ connectionString: databaseUrl, application_name: 'weir-migrate' }, async (client) => {
     await refuseNewer(client)
     const done = await runner({
       dbClient: client,
@@ -32,12 +31,9 @@ export async function migrate(databaseUrl: string, log: Logger): Promise<string[
       },
     })
     return done.map((m) => m.name)
-  } finally {
-    await client.end()
-  }
-}
+  })
 
-async function refuseNewer(client: ReturnType<typeof createClient>): Promise<void> {
+async function refuseNewer(client: pg.Client): Promise<void> {
   const known = new Set(readdirSync(directory).map((file) => file.replace(/\.sql$/, '')))
   const exists = await client.query('SELECT to_regclass($1) IS NOT NULL AS yes', [TABLE])
   if (!exists.rows[0].yes) return

@@ -82,7 +82,7 @@ const queryOn =
   }
 
 async function inTransaction<T>(query: Query, work: (query: Query) => Promise<T>): Promise<T> {
-  await query('BEGIN')
+  
   try {
     const result = await work(query)
     await query('COMMIT')

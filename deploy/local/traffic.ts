@@ -4,7 +4,7 @@ import { type ProduceResult, produce } from '../../pipeline/produce/produce.ts'
 import { readFile } from '../../pipeline/produce/read-file.ts'
 import { simulate } from '../../pipeline/produce/simulator.ts'
 import type { TransactionSink } from '../../pipeline/produce/sink.ts'
-import { createClient } from '../../schemas/database.ts'
+import { withClient } from '../../schemas/database.ts'
 
 /** Simulated live traffic from now on, until the signal. */
 export async function sampleTraffic(rate: number, sink: TransactionSink, signal: AbortSignal): Promise<void> {
@@ -33,20 +33,15 @@ export interface Totals {
   duplicates: number
 }
 
-export async function totals({ DATABASE_URL }: { DATABASE_URL: string }): Promise<Totals> {
-  const client = createClient({ connectionString: DATABASE_URL, application_name: 'weir-start' })
-  await client.connect()
-  try {
+export const totals = ({ DATABASE_URL }: { DATABASE_URL: string }): Promise<Totals> =>
+  withClient({ connectionString: DATABASE_URL, application_name: 'weir-start' }, async (client) => {
     const { rows } = await client.query<Totals>(
       `SELECT coalesce(sum(stored), 0)::bigint AS stored, coalesce(sum(anomalies), 0)::bigint AS anomalies,
               coalesce(sum(dead_letters), 0)::bigint AS dead_letters, coalesce(sum(duplicates), 0)::bigint AS duplicates
        FROM positions`,
     )
     return rows[0]
-  } finally {
-    await client.end()
-  }
-}
+  })
 
 /** Waits until so many more records than `before` were dealt with, and tells what became of them. */
 export async function storedSince(

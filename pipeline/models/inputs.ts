@@ -31,5 +31,4 @@ export function forestInputs(features: Float64Array, at: number, out: Float64Arr
   out[4] = orZero(features[at + F.away_from_home])
 }
 
-
 const orZero = (value: number): number => (Number.isNaN(value) ? 0 : value)

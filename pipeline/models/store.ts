@@ -25,7 +25,10 @@ export async function activateModel(client: pg.ClientBase, artifact: Artifact): 
 /** The active model; where there is none yet, the one that is shipped becomes it. */
 export async function loadActiveModel(client: pg.ClientBase): Promise<Model> {
   const select = `SELECT artifact FROM models WHERE kind = 'isolation-forest' AND is_active`
-  const { rows } = await client.query<{ artifact: unknown }>(select)
+  const { rows } = await client.query<{ artifact: unknown }>(select).catch((cause) => {
+    const hint = cause.code === '42P01' ? '; is the database migrated? See `npm run migrate`' : ''
+    throw new Error(`the active model cannot be read: ${cause.message}${hint}`, { cause })
+  })
   if (rows.length > 0) return openModel(rows[0].artifact)
   await activateModel(client, defaultArtifact())
   return openModel((await client.query<{ artifact: unknown }>(select)).rows[0].artifact)

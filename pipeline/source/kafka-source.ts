@@ -3,7 +3,7 @@ import type { Admin, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, 
 import { createBatch, type Ownership } from '../batch.ts'
 import type { SourceRecord } from '../errors.ts'
 import { FatalError } from '../errors.ts'
-import { type OwnershipOptions, takePartition } from '../store/ownerships.ts'
+import { type OffsetRange, type OwnershipOptions, takePartition } from '../store/ownerships.ts'
 import { BatchQueue } from './batch-queue.ts'
 
 export interface KafkaSourceOptions extends OwnershipOptions {
@@ -119,16 +119,18 @@ export class KafkaSource {
 
   async #assign(partitions: number[], join: number): Promise<void> {
     const { topic, log, closing } = this.#options
-    const ranges = await this.#ranges()
+    let ranges: Map<number, OffsetRange> | undefined
     for (const partition of partitions) {
       let owner = this.#owned.get(partition)
       for (let attempt = 1; owner === undefined || owner.lost; attempt++) {
         try {
+          ranges ??= await this.#ranges()
           const range = ranges.get(partition)
           if (range === undefined) throw new Error(`Kafka does not tell the offsets of ${topic}/${partition}`)
           owner = await takePartition(topic, partition, range, this.#options)
         } catch (error) {
           if (error instanceof FatalError) throw error
+          ranges = undefined
           if (attempt === 1) log.warn({ err: error, partition }, 'a partition cannot be taken yet')
           await sleep(500, undefined, { signal: closing })
         }
@@ -140,7 +142,7 @@ export class KafkaSource {
     }
   }
 
-  async #ranges(): Promise<Map<number, { low: number; high: number }>> {
+  async #ranges(): Promise<Map<number, OffsetRange>> {
     const offsets = await this.#admin.fetchTopicOffsets(this.#options.topic)
     return new Map(offsets.map((o) => [o.partition, { low: Number(o.low), high: Number(o.high) }]))
   }

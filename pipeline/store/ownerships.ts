@@ -1,4 +1,4 @@
-import { type ConnectionOptions, createClient } from '../../schemas/database.ts'
+import { type ConnectionOptions, withClient } from '../../schemas/database.ts'
 import type { Logger } from '../../schemas/log.ts'
 import type { Ownership } from '../batch.ts'
 import { FatalError } from '../errors.ts'
@@ -28,9 +28,7 @@ export async function takePartition(
   range: OffsetRange,
   { connection, latenessMs, log }: OwnershipOptions,
 ): Promise<Ownership> {
-  const client = createClient(connection)
-  await client.connect()
-  try {
+  return withClient(connection, async (client) => {
     const position = await readOrCreatePosition(client, topic, partition, range.low)
     refuseGap(topic, partition, position, range)
     const states = new AccountStates(latenessMs)
@@ -42,9 +40,7 @@ export async function takePartition(
       'partition taken',
     )
     return { topic, partition, cursor: position, position, lost: false, states, judged: [] }
-  } finally {
-    await client.end()
-  }
+  })
 }
 
 function refuseGap(topic: string, partition: number, position: number, { low, high }: OffsetRange): void {

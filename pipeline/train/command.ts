@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { createClient } from '../../schemas/database.ts'
+import type pg from 'pg'
+import { withClient } from '../../schemas/database.ts'
 import { loadSettings, type Settings } from '../../schemas/settings.ts'
 import { type Artifact, versionOf } from '../models/model.ts'
 import { activateModel } from '../models/store.ts'
@@ -67,18 +68,8 @@ function collect(options: Options, settings: Settings): Promise<TrainingSet> {
   return withDatabase(settings, (client) => collectInputs(fromTable(client, from!, to!, lateness)))
 }
 
-async function withDatabase<T>(
-  settings: Settings,
-  use: (client: ReturnType<typeof createClient>) => Promise<T>,
-): Promise<T> {
-  const client = createClient({ connectionString: settings.DATABASE_URL!, application_name: 'weir-train' })
-  await client.connect()
-  try {
-    return await use(client)
-  } finally {
-    await client.end()
-  }
-}
+const withDatabase = <T>(settings: Settings, use: (client: pg.Client) => Promise<T>): Promise<T> =>
+  withClient({ connectionString: settings.DATABASE_URL!, application_name: 'weir-train' }, use)
 
 function report(artifact: Artifact, version: string, options: Options): void {
   const { metrics, trained_from, trained_to } = artifact

@@ -38,14 +38,18 @@ export function testApp({ env = {}, deps = {}, lines = [] }: AppOptions = {}) {
   const app = createApp({ settings, pool, log, registry: new Registry(), ...deps })
 
   /** A call with the key, unless the headers say otherwise. */
-  const call = (method: string, path: string, headers: Record<string, string> = {}, body?: BodyInit) =>
-    app.request(path, { method, headers: { 'X-API-Key': KEY, ...headers }, body })
+  const call = (
+    method: string,
+    path: string,
+    headers: Record<string, string> = {},
+    body?: RequestInit['body'],
+  ) => app.request(path, { method, headers: { 'X-API-Key': KEY, ...headers }, body })
   /** A call without a key, as a browser or a stranger makes it, from an address. */
   const bare = (
     method: string,
     path: string,
     headers: Record<string, string> = {},
-    body?: BodyInit,
+    body?: RequestInit['body'],
     remoteAddress = '192.0.2.1',
   ) => app.request(path, { method, headers, body }, { incoming: { socket: { remoteAddress } } })
 

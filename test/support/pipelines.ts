@@ -1,0 +1,58 @@
+import type { TestContext } from 'node:test'
+import { type PipelineSettings, startPipeline } from '../../pipeline/main.ts'
+import type { RunningPipeline } from '../../pipeline/run.ts'
+import { freshDatabase, query, type Scope, until } from '../harness.ts'
+import { positions } from './tables.ts'
+import { endOffsets, quiet } from './topics.ts'
+
+/** Starts a pipeline in this process, stopped at the test's end. */
+export async function pipelineFor(t: Scope, settings: PipelineSettings): Promise<RunningPipeline> {
+  const pipeline = await startPipeline(settings, quiet)
+  t.after(() => pipeline.stop())
+  return pipeline
+}
+
+/** Waits until everything that is in the topic now has been processed. */
+export async function untilProcessed(
+  settings: PipelineSettings,
+  { pipeline, seconds = 30 }: { pipeline?: RunningPipeline; seconds?: number } = {},
+): Promise<void> {
+  const ends = await endOffsets(settings)
+  const processed = until(
+    async () => {
+      const reached = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
+      return reached.length === ends.length && reached.every((p, i) => p.next_offset >= ends[i])
+    },
+    { seconds, what: `positions at ${ends}` },
+  )
+  await Promise.race([processed, pipeline?.done.then(() => processed) ?? processed])
+}
+
+/** Runs a pipeline over what the topic holds now, then stops it. */
+export async function runToEnd(settings: PipelineSettings, seconds = 30): Promise<void> {
+  const pipeline = await startPipeline(settings, quiet)
+  try {
+    await untilProcessed(settings, { pipeline, seconds })
+  } finally {
+    await pipeline.stop()
+  }
+}
+
+/** The same topic for another pipeline: with a database and a group of its own. */
+export async function anotherRun<S extends PipelineSettings>(
+  t: Pick<TestContext, 'after'>,
+  settings: S,
+  given: Partial<PipelineSettings> = {},
+): Promise<S> {
+  const DATABASE_URL = await freshDatabase(t)
+  return {
+    ...settings,
+    DATABASE_URL,
+    KAFKA_GROUP_ID: `${settings.KAFKA_GROUP_ID}-${new URL(DATABASE_URL).pathname.slice(1)}`,
+    ...given,
+  }
+}
+
+/** Positions as if nothing had been processed; the rows stay. */
+export const forgetPositions = (url: string): Promise<object[]> =>
+  query(url, 'UPDATE positions SET next_offset = 0')

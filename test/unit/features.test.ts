@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { AccountStates } from '../../pipeline/features/account-states.ts'
+import { BlockPool } from '../../pipeline/features/block-pool.ts'
+import { F, FEATURE_COUNT } from '../../pipeline/features/features.ts'
+import type { Transaction } from '../../schemas/transaction.ts'
+import { feature, judge, ownership } from '../support/batches.ts'
+import { histories, latenesses } from '../support/histories.ts'
+import { EXACT, type Expected, expectedFeatures } from '../support/oracle.ts'
+import { DAY, HOUR, NOON, transaction } from '../support/transactions.ts'
+
+/** The worst of Welford's rounding: a few units in the last place, times the condition, times the root of the count. */
+const EPSILON = 2 ** -52
+
+function assertAsExpected(transactions: Transaction[], latenessMs: number): void {
+  const owner = ownership({ latenessMs })
+  const batch = judge(transactions, { owner })
+  expectedFeatures(transactions, latenessMs).forEach((expected, row) => {
+    const where = `row ${row} of ${transactions.length}`
+    for (const name of EXACT) assert.equal(feature(batch, row, name), expected[name], `${name}, ${where}`)
+    assertClose(feature(batch, row, 'account_mean'), expected.account_mean, 1e-9, `account_mean, ${where}`)
+    assertClose(feature(batch, row, 'deviation'), expected.deviation, tolerance(expected), `deviation, ${where}`)
+    assert.equal(owner.states.locationName(batch.homes[row]), expected.home, `home, ${where}`)
+  })
+}
+
+/** 1e-9, unless the amounts are so much alike that not even their doubles differ by that precisely. */
+const tolerance = ({ condition, account_count }: Expected): number =>
+  Math.max(1e-9, 8 * EPSILON * condition * Math.sqrt(account_count))
+
+function assertClose(actual: number, expected: number, relative: number, what: string): void {
+  if (Number.isNaN(expected)) return assert.equal(actual, expected, what)
+  const error = Math.abs(actual - expected) / Math.max(1, Math.abs(expected))
+  assert.ok(error <= relative, `${what}: ${actual}, expected ${expected} within ${relative}`)
+}
+
+test('features of random histories are those of the definition', () => {
+  fc.assert(fc.property(histories(60), latenesses, assertAsExpected), { numRuns: 400 })
+})
+
+test('a busy account of many places, late and early events keeps the definition over thousands of transactions', () => {
+  const random = fc.sample(fc.nat(), { seed: 7, numRuns: 4 * 2500 })
+  const transactions = Array.from({ length: 2500 }, (_, i) => {
+    const [time, amount, place, jump] = random.slice(4 * i, 4 * i + 4)
+    const back = jump % 40 === 0 ? -(time % (3 * DAY)) : -(time % (2 * HOUR))
+    return transaction({
+      timestamp: NOON + i * 60_000 + back,
+      amount: amount % 1_000_0000,
+      location: place % 3 === 0 ? `place-${place % 300}` : 'Lyon',
+    })
+  })
+  assertAsExpected(transactions, DAY)
+})
+
+test('an event exactly one window old is outside, one at the same time is inside', () => {
+  const at = (ms: number) => transaction({ timestamp: NOON + ms, amount: 10_0000 })
+  const batch = judge([at(0), at(1), at(HOUR), at(HOUR), at(DAY), at(DAY + 1)])
+  const counts = [0, 1, 2, 3, 4, 5].map((row) => [feature(batch, row, 'count_1h'), feature(batch, row, 'count_24h')])
+  assert.deepEqual(counts, [
+    [0, 0],
+    [1, 1],
+    [1, 2], // of those at 0 and 1, the one at 0 is an hour old
+    [2, 3],
+    [0, 3],
+    [1, 3], // the one at 1 is a day old now
+  ])
+  assert.equal(feature(batch, 3, 'sum_1h'), 20)
+  assert.equal(feature(batch, 3, 'sum_24h'), 30)
+})
+
+test('an event exactly ALLOWED_LATENESS behind counts in windows, a millisecond more makes it late', () => {
+  const at = (ms: number, amount: number) => transaction({ timestamp: NOON + ms, amount: amount * 10_000 })
+  // 1: late. 2: exactly in time, and its own window reaches back a day further. 3: after it, sees 0 and 2, never 1.
+  const batch = judge([at(-1, 1), at(DAY, 2), at(-1, 4), at(0, 8), at(1, 16)])
+  assert.deepEqual(
+    [0, 1, 2, 3, 4].map((row) => feature(batch, row, 'late')),
+    [0, 0, 1, 0, 0],
+  )
+  assert.ok(Number.isNaN(feature(batch, 2, 'count_24h')) && Number.isNaN(feature(batch, 2, 'sum_1h')))
+  assert.equal(feature(batch, 3, 'sum_24h'), 1)
+  assert.equal(feature(batch, 4, 'sum_24h'), 9)
+  // Totals have the late one.
+  assert.equal(feature(batch, 4, 'account_count'), 4)
+  assert.equal(feature(batch, 4, 'account_mean'), 15 / 4)
+})
+
+test('sums of the largest amounts are exact up to 900 of them in a window', () => {
+  const transactions = Array.from({ length: 901 }, (_, i) =>
+    transaction({ timestamp: NOON + i, amount: 9_999_999_999_999 - i }),
+  )
+  assertAsExpected(transactions.slice(-200), DAY)
+  const batch = judge(transactions)
+  const exact = transactions.slice(0, 900).reduce((sum, t) => sum + BigInt(t.amount), 0n)
+  assert.ok(exact < 2n ** 53n)
+  assert.equal(feature(batch, 900, 'sum_24h'), Number(exact) / 10_000)
+})
+
+test('equal amounts have no deviation, whatever their number', () => {
+  const batch = judge(Array.from({ length: 100 }, () => transaction({ amount: 1_1001 })))
+  for (let row = 0; row < 100; row++) assert.ok(Number.isNaN(feature(batch, row, 'deviation')))
+})
+
+test('accounts and partitions know nothing of one another', () => {
+  const both = judge([transaction({ account_id: 'x' }), transaction({ account_id: 'y' })])
+  assert.equal(feature(both, 1, 'account_count'), 0)
+  const elsewhere = judge([transaction({ account_id: 'x' })])
+  assert.equal(feature(elsewhere, 0, 'account_count'), 0)
+})
+
+test("an account's memory is that of the longest window and lateness, not of its history", () => {
+  const states = new AccountStates(DAY)
+  const out = new Float64Array(FEATURE_COUNT)
+  const oneDay = (day: number) => {
+    for (let i = 0; i < 200; i++) {
+      const undo = states.begin()
+      for (let k = 0; k < 20; k++) {
+        states.observe(transaction({ account_id: `a-${k}`, timestamp: NOON + day * DAY + i * 400_000 }), undo, out, 0)
+      }
+      states.commit(undo)
+    }
+  }
+  for (let day = 0; day < 4; day++) oneDay(day)
+  const bytes = states.bytes
+  for (let day = 4; day < 12; day++) oneDay(day)
+  assert.equal(states.bytes, bytes)
+  assert.equal(out[F.account_count], 12 * 200 - 1)
+})
+
+test('a block larger than a slab has a slab of its own, even as the first one', () => {
+  const pool = new BlockPool()
+  const large = pool.allocate(2 ** 20 + 1)
+  const small = pool.allocate(8)
+  assert.notEqual(large, 0)
+  assert.notEqual(small, 0)
+  assert.notEqual(large >>> 20, small >>> 20)
+  pool.free(large, 2 ** 20 + 1)
+  assert.equal(pool.allocate(2 ** 21), large)
+})
