@@ -10,13 +10,20 @@ export interface ConsumeOptions {
   records: number
   /** Called with each fetched batch of a partition, in order; waited for. */
   onBatch: (partition: number, messages: KafkaMessage[]) => void | Promise<void>
+  signal?: AbortSignal
 }
 
 /**
  * Reads a topic from its beginning, fetching as the pipeline's source does.
  * @returns seconds from the moment the partitions are assigned, which is before the first fetch, to the last record
  */
-export async function consumeAll({ brokers, topic, records, onBatch }: ConsumeOptions): Promise<number> {
+export async function consumeAll({
+  brokers,
+  topic,
+  records,
+  onBatch,
+  signal,
+}: ConsumeOptions): Promise<number> {
   const log = createLogger('bench', 'silent')
   const consumer = createKafka(brokers, 'weir-bench', log).consumer({
     groupId: `${topic}-${randomUUID()}`,
@@ -29,6 +36,8 @@ export async function consumeAll({ brokers, topic, records, onBatch }: ConsumeOp
     allowAutoTopicCreation: false,
   })
   const done = Promise.withResolvers<number>()
+  done.promise.catch(() => {}) // it may fail before it is waited for
+  signal?.addEventListener('abort', () => done.reject(signal.reason))
   let began = 0
   let count = 0
   consumer.on(consumer.events.GROUP_JOIN, () => {

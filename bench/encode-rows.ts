@@ -69,6 +69,7 @@ export async function encodeRows(
     brokers: settings.KAFKA_BROKERS,
     topic: settings.TRANSACTIONS_TOPIC,
     records,
+    signal,
     async onBatch(partition, messages) {
       if (!owners.has(partition)) owners.set(partition, newOwner(settings, partition))
       for (let from = 0; from < messages.length; from += settings.BATCH_MAX_RECORDS) {

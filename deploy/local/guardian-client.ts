@@ -53,7 +53,8 @@ export class Guardian {
       env: { PATH: process.env.PATH, TMPDIR: process.env.TMPDIR },
     })
     const { promise, resolve, reject } = Promise.withResolvers<Guardian>()
-    process_.once('error', reject)
+    // For good: what is sent to a guardian that is ending fails here, and its exit tells the rest.
+    process_.on('error', reject)
     process_.once('exit', () => reject(new Error('the guardian of the local servers ended at once')))
     process_.once('message', (report: Report) => {
       if (report.type === 'opened') resolve(new Guardian(process_, report.directory, keep === null))

@@ -9,7 +9,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 
 /** A user to run as. */
 export interface User {
@@ -53,11 +53,12 @@ interface Link {
   target: string
 }
 
+/** The package's list of links, whose paths begin with `native/`, for its files at this place. */
 const links = (native: string): Link[] =>
   (JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as Link[]).map(
     ({ source, target }) => ({
       source: basename(source),
-      target: join(dirname(native), target),
+      target: join(native, relative('native', target)),
     }),
   )
 

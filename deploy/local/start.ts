@@ -41,6 +41,7 @@ export async function start(options: StartOptions, given: Settings): Promise<voi
         signal: end.signal,
       }),
     )
+    if (servers.missing !== null) say(servers.missing)
     const settings = await complete(given, servers, options)
     const done = await migrate(settings.DATABASE_URL, createLogger('migrate', 'warn'))
     if (done.length > 0) say('The database has its tables.')

@@ -2,13 +2,16 @@ import type avro from 'avsc'
 
 /**
  * avsc believes the item counts of arrays and maps: five bytes that claim a billion nulls are decoded to a billion
- * items, and past the end of the bytes it goes on. Our own schema has neither; a writer's newer one may. For such
- * writers the counts are checked against the bytes before decoding.
+ * items, and past the end of the bytes it goes on; where it skips a block, it jumps by the size that the block states,
+ * backwards too, for ever. Our own schema has neither; a writer's newer one may. For such writers counts and sizes are
+ * checked against the bytes before decoding.
  */
 
 interface Cursor {
   bytes: Buffer
   at: number
+  /** Items of all arrays and maps so far. */
+  items: number
 }
 
 /** Whether values of the type have item counts. */
@@ -22,10 +25,10 @@ export function hasUnboundedParts(type: avro.Type, seen = new Set<avro.Type>()):
   )
 }
 
-/** Whether the value from `at` on has, in each array and map, no more items than the bytes that are left. */
+/** Whether the value from `at` on has, in all arrays and maps, no more items than there are bytes, and true sizes. */
 export function itemCountsFit(type: avro.Type, bytes: Buffer, at: number): boolean {
   try {
-    skip(type, { bytes, at })
+    skip(type, { bytes, at, items: 0 })
     return true
   } catch (error) {
     if (error instanceof RangeError) return false
@@ -35,7 +38,7 @@ export function itemCountsFit(type: avro.Type, bytes: Buffer, at: number): boole
 
 function parts(type: avro.Type): avro.Type[] {
   const t = type as avro.types.RecordType & avro.types.UnwrappedUnionType & avro.types.LogicalType
-  if (t.typeName === 'record') return t.fields.map((field) => field.type)
+  if (t.typeName === 'record' || t.typeName === 'error') return t.fields.map((field) => field.type)
   if (t.typeName.startsWith('union')) return t.types
   if (t.typeName.startsWith('logical:')) return [t.underlyingType]
   return []
@@ -65,13 +68,14 @@ function skip(type: avro.Type, cursor: Cursor): void {
 
 function skipBlocks(cursor: Cursor, item: () => void): void {
   for (let count = long(cursor); count !== 0; count = long(cursor)) {
-    if (count < 0) {
-      count = -count
-      long(cursor) // the block's size in bytes, which the items themselves tell again
-    }
-    // An item may have no bytes at all (null): such an array is bounded by the record's size all the same.
-    if (count > cursor.bytes.length - cursor.at) throw new RangeError('more items than bytes')
-    for (let i = 0; i < count; i++) item()
+    const size = count < 0 ? long(cursor) : null
+    const start = cursor.at
+    cursor.items += Math.abs(count)
+    // An item may have no bytes at all (null): such arrays are bounded by the record's size all the same.
+    if (cursor.items > cursor.bytes.length) throw new RangeError('more items than bytes')
+    for (let i = Math.abs(count); i > 0; i--) item()
+    if (size !== null && size !== cursor.at - start)
+      throw new RangeError('a block of another size than stated')
   }
 }
 

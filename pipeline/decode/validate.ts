@@ -2,6 +2,8 @@ import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
 import type { RejectCode } from '../errors.ts'
 
 const FROM = Date.UTC(2000, 0, 1)
+/** Beyond the year 9999 dates are written otherwise, and a Kafka time can be anything that its producer claims. */
+const UNTIL = Date.UTC(10_000, 0, 1)
 const DAY = 86_400_000
 const AMOUNT_LIMIT = 1e9 * AMOUNT_UNITS
 const ID_BYTES = 64
@@ -20,7 +22,7 @@ export function validate(tx: Transaction, recordTimestamp: number, raw: Buffer):
   if (!(tx.amount >= 0 && tx.amount < AMOUNT_LIMIT))
     return fault('INVALID_AMOUNT', 'amount must be from 0 to below 10^9')
   if (!/^[A-Za-z]{3}$/.test(tx.currency)) return fault('INVALID_CURRENCY', 'currency must be three letters')
-  if (!(tx.timestamp >= FROM && tx.timestamp <= recordTimestamp + DAY)) {
+  if (!(tx.timestamp >= FROM && tx.timestamp <= recordTimestamp + DAY && tx.timestamp < UNTIL)) {
     return fault(
       'INVALID_TIMESTAMP',
       "timestamp must be from 2000-01-01 to a day after the record's own time",

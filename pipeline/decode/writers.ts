@@ -14,6 +14,7 @@ export type Writer =
 
 const UNKNOWN_TRIES = 3
 const UNKNOWN_PAUSE_MS = 2500
+const UNKNOWN_FOR_MS = 60_000
 const AWAY_PAUSE_MS = 1000
 
 /**
@@ -38,36 +39,52 @@ export class Writers {
     return this.#known.get(id)
   }
 
-  /** Makes the ids known. Waits while the registry is away. */
+  /** Makes the ids known. Waits while the registry is away. All unknown ones share the pauses: garbage may have many. */
   async load(ids: Iterable<number>): Promise<void> {
-    for (const id of ids) {
-      const forgetAt = this.#forgetAt.get(id)
-      if (forgetAt !== undefined && Date.now() > forgetAt) {
-        this.#known.delete(id)
-        this.#forgetAt.delete(id)
+    this.#forgetExpired()
+    let missing = [...ids].filter((id) => !this.#known.has(id))
+    for (let tries = 1; missing.length > 0; tries++) {
+      const unknown: number[] = []
+      for (const id of missing) {
+        const writer = await this.#fetch(id)
+        if (writer === null) unknown.push(id)
+        else this.#known.set(id, writer)
       }
-      if (!this.#known.has(id)) this.#known.set(id, await this.#fetch(id))
+      missing = tries < UNKNOWN_TRIES ? unknown : []
+      if (missing.length > 0) await this.#pause(UNKNOWN_PAUSE_MS)
+      else for (const id of unknown) this.#setUnknown(id)
     }
   }
 
-  async #fetch(id: number): Promise<Writer> {
-    let unknown = 0
+  /** @returns null if the registry says that there is no such schema */
+  async #fetch(id: number): Promise<Writer | null> {
     for (;;) {
       try {
         return createWriter((await this.#registry.getSchema(id)) as unknown as avro.Type)
       } catch (cause) {
         const error = cause as Error & { status?: number }
-        if (error.status === 404 && ++unknown >= UNKNOWN_TRIES) {
-          this.#forgetAt.set(id, Date.now() + 60_000)
-          return { code: 'UNKNOWN_SCHEMA', message: `the registry has no schema ${id}` }
-        }
-        if (error.status !== 404)
-          this.#log.warn({ err: error, schema_id: id }, 'the schema registry gives no answer')
-        await sleep(error.status === 404 ? UNKNOWN_PAUSE_MS : AWAY_PAUSE_MS, undefined, {
-          signal: this.#closing,
-        })
+        if (error.status === 404) return null
+        this.#log.warn({ err: error, schema_id: id }, 'the schema registry gives no answer')
+        await this.#pause(AWAY_PAUSE_MS)
       }
     }
+  }
+
+  #setUnknown(id: number): void {
+    this.#known.set(id, { code: 'UNKNOWN_SCHEMA', message: `the registry has no schema ${id}` })
+    this.#forgetAt.set(id, Date.now() + UNKNOWN_FOR_MS)
+  }
+
+  #forgetExpired(): void {
+    for (const [id, at] of this.#forgetAt) {
+      if (Date.now() <= at) continue
+      this.#known.delete(id)
+      this.#forgetAt.delete(id)
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return sleep(ms, undefined, { signal: this.#closing })
   }
 }
 

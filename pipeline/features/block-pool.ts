@@ -10,7 +10,8 @@ export const SLAB_MASK = SLAB - 1
 const SMALLEST = 5 // 2^5 doubles
 
 export class BlockPool {
-  readonly slabs: Float64Array[] = []
+  /** Slab 0 stays empty, so that address 0 is none. */
+  readonly slabs: Float64Array[] = [new Float64Array(0)]
   /** Free addresses by size class (log2). */
   readonly #free: number[][] = []
   #slab = 0
@@ -27,7 +28,6 @@ export class BlockPool {
       return ((this.slabs.length - 1) << SLAB_BITS) >>> 0
     }
     if (this.#next + size > SLAB) {
-      if (this.slabs.length === 0) this.slabs.push(new Float64Array(0)) // slab 0 stays empty: address 0 is none
       this.#slab = this.slabs.push(new Float64Array(SLAB)) - 1
       this.#next = 0
     }

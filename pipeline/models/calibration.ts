@@ -4,7 +4,8 @@
  *
  *     score(p) = 0.7 * log(p) / log(1/500)    p = share of training transactions with at least this raw score
  *
- * Everything gets 0 at p = 1, and 1 from p = 1.4e-4 on. Kept as a table of knots, linear in between.
+ * Everything gets 0 at p = 1, and 1 from p = 1.4e-4 on. Kept as a table of knots, linear in between. What is rarer than
+ * all training transactions gets the score of their rarest: few of them cannot tell what one in thousands looks like.
  */
 export interface Calibration {
   /** Raw scores, ascending, and the score at each. */
@@ -25,11 +26,10 @@ export function calibrate(rawScores: Float64Array): Calibration {
   for (let k = 0; k <= KNOTS; k++) {
     const p = ALERT_SHARE ** (k / KNOTS / ALERT_SCORE)
     const value = sorted[Math.min(n - 1, Math.floor((1 - p) * n))]
-    if (raw.length > 0 && value <= raw[raw.length - 1]) score[score.length - 1] = k / KNOTS
-    else {
-      raw.push(value)
-      score.push(k / KNOTS)
-    }
+    // Of equal raw scores the first knot holds: all of them have at least this score.
+    if (raw.length > 0 && value <= raw[raw.length - 1]) continue
+    raw.push(value)
+    score.push(k / KNOTS)
   }
   return { raw, score }
 }

@@ -31,8 +31,24 @@ export function rawScore(forest: IsolationForest, x: Float64Array): number {
   return 2 ** (-depth / roots.length / forest.normal)
 }
 
+/** Whether every walk through the trees stays inside the arrays and ends: children stand behind their parent. */
+export function isSound({ roots, input, threshold, left, normal }: IsolationForest, width: number): boolean {
+  const nodes = input.length
+  const isNode = (column: number, node: number) =>
+    column === LEAF || (column < width && left[node] > node && left[node] + 1 < nodes)
+  return (
+    normal > 0 &&
+    roots.length > 0 &&
+    threshold.length === nodes &&
+    left.length === nodes &&
+    roots.every((root) => root < nodes) &&
+    threshold.every(Number.isFinite) &&
+    input.every(isNode)
+  )
+}
+
 /**
- * @param rows inputs, `width` a row
+ * @param rows inputs, `width` a row; at least 2
  * @param random uniform in [0, 1): the only source of chance, so that a seed gives the same forest
  */
 export function trainIsolationForest(
@@ -41,8 +57,9 @@ export function trainIsolationForest(
   options: { trees: number; samples: number; random: () => number },
 ): IsolationForest {
   const count = rows.length / width
+  if (count < 2) throw new Error(`a forest needs at least 2 transactions to learn from, there are ${count}`)
   const samples = Math.min(options.samples, count)
-  const builder = new TreeBuilder(rows, width, Math.ceil(Math.log2(Math.max(samples, 2))), options.random)
+  const builder = new TreeBuilder(rows, width, Math.ceil(Math.log2(samples)), options.random)
   const roots = Array.from({ length: options.trees }, () =>
     builder.grow(sampleRows(count, samples, options.random)),
   )
@@ -94,8 +111,9 @@ class TreeBuilder {
     const values = sample.map((row) => this.#rows[row * this.#width + column])
     const low = values.reduce((a, b) => Math.min(a, b))
     const high = values.reduce((a, b) => Math.max(a, b))
-    // Never the lowest value itself: both sides must get at least one row.
-    const split = low + (high - low) * (1 - this.#random())
+    // Never the lowest value itself, not by rounding either: both sides must get at least one row.
+    const drawn = low + (high - low) * (1 - this.#random())
+    const split = drawn > low ? drawn : high
     const left = this.#reserve()
     this.#reserve()
     this.#input[node] = column

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { type Calibration, calibrated } from './calibration.ts'
 import { FOREST_INPUTS, forestInputs } from './inputs.ts'
-import { type IsolationForest, rawScore } from './isolation-forest.ts'
+import { type IsolationForest, isSound, rawScore } from './isolation-forest.ts'
 
 /** A model as the stream uses it. */
 export interface Model {
@@ -11,6 +11,8 @@ export interface Model {
   /** @returns 0..1 for the row of features at `at` */
   score: (features: Float64Array, at: number) => number
 }
+
+const isAscending = (numbers: number[]): boolean => numbers.every((n, i) => i === 0 || n > numbers[i - 1])
 
 const artifactSchema = z.object({
   kind: z.literal('isolation-forest'),
@@ -23,7 +25,9 @@ const artifactSchema = z.object({
     left: z.string(),
     normal: z.number(),
   }),
-  calibration: z.object({ raw: z.array(z.number()).min(1), score: z.array(z.number()).min(1) }),
+  calibration: z
+    .object({ raw: z.array(z.number()).min(1), score: z.array(z.number().min(0).max(1)) })
+    .refine(({ raw, score }) => raw.length === score.length && isAscending(raw) && isAscending(score)),
   trained_from: z.string().nullable(),
   trained_to: z.string().nullable(),
   metrics: z.record(z.string(), z.number()),
@@ -49,6 +53,7 @@ export function openModel(stored: unknown): Model {
     )
   }
   const forest = unpackForest(artifact.forest)
+  if (!isSound(forest, FOREST_INPUTS.length)) throw new Error('the model is damaged: its trees are cut off')
   const calibration: Calibration = artifact.calibration
   const inputs = new Float64Array(FOREST_INPUTS.length)
   return {
@@ -78,13 +83,16 @@ export function packForest(forest: IsolationForest): Artifact['forest'] {
 }
 
 function unpackForest(packed: Artifact['forest']): IsolationForest {
-  // Copied, since a typed array of 8-byte numbers must start at a multiple of 8.
-  const bytes = (text: string) => Uint8Array.from(Buffer.from(text, 'base64'))
+  // Copied, since a typed array of 8-byte numbers must start at a multiple of 8. A number that is cut off is dropped.
+  const bytes = (text: string, size: number) => {
+    const all = Uint8Array.from(Buffer.from(text, 'base64'))
+    return all.slice(0, all.length - (all.length % size))
+  }
   return {
-    roots: new Uint32Array(bytes(packed.roots).buffer),
-    input: bytes(packed.input),
-    threshold: new Float64Array(bytes(packed.threshold).buffer),
-    left: new Uint32Array(bytes(packed.left).buffer),
+    roots: new Uint32Array(bytes(packed.roots, 4).buffer),
+    input: bytes(packed.input, 1),
+    threshold: new Float64Array(bytes(packed.threshold, 8).buffer),
+    left: new Uint32Array(bytes(packed.left, 4).buffer),
     normal: packed.normal,
   }
 }

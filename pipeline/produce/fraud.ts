@@ -40,6 +40,7 @@ export class Fraud {
       this.#compromised.set(bought.merchant, CUSTOMERS_DEFRAUDED)
       return []
     }
+    if (name === 'impossible_travel' && bought.location !== account.home) return []
     return scenarios[name].plan(account, this.#world, this.#random)
   }
 

@@ -85,7 +85,7 @@ export const scenarios = {
     size: 2,
     plan(victim, world, random) {
       const place = random.pick(FAR_CITIES)
-      const shops = world.inCity.get(place)!.filter((m) => m.category.channel !== 'ECOMMERCE')
+      const shops = world.inCity.get(place)!
       const gambling = shops.filter((m) => m.category === GAMBLING)
       let after = 0
       return Array.from({ length: random.integer(1, 3) }, () => {

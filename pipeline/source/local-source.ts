@@ -32,6 +32,7 @@ export class LocalSource implements Source, TransactionSink {
   readonly #partitionOf = kafkajs.Partitioners.DefaultPartitioner()
   readonly #owned: Ownership[] = []
   #ended = false
+  #last: Promise<void> = Promise.resolve()
 
   constructor(options: LocalSourceOptions) {
     this.#options = options
@@ -47,8 +48,13 @@ export class LocalSource implements Source, TransactionSink {
     onAssigned(this.#owned.map((owner) => owner.partition))
   }
 
-  /** Resolves when the stages have room again. */
-  async send(transactions: Transaction[]): Promise<void> {
+  /** Resolves when the stages have room again. Calls wait for each other: records keep their order. */
+  send(transactions: Transaction[]): Promise<void> {
+    this.#last = this.#last.then(() => this.#send(transactions))
+    return this.#last
+  }
+
+  async #send(transactions: Transaction[]): Promise<void> {
     if (this.#ended) throw new Error('the pipeline is stopping')
     const now = Date.now()
     const records = new Map<Ownership, SourceRecord[]>()

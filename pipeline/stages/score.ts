@@ -1,7 +1,7 @@
 import type { Batch } from '../batch.ts'
 import { FEATURE_COUNT, FEATURES } from '../features/features.ts'
 import type { Model } from '../models/model.ts'
-import { fillContext, type Rule, type RuleContext, type Rules } from '../rules/rules.ts'
+import { fillContext, fillIn, MODEL, type Rule, type RuleContext, type Rules } from '../rules/rules.ts'
 
 export interface Reason {
   code: string
@@ -15,9 +15,6 @@ export interface Anomaly {
   reasons: Reason[]
   features: Record<string, number | string | null>
 }
-
-/** The code of the reason that a model gives. */
-const MODEL = 'MODEL'
 
 /**
  * A decision for every row: score = the highest of the model's and every hit rule's; an anomaly from the threshold on.
@@ -69,9 +66,3 @@ function explain(rules: Rule[], context: RuleContext, modelScore: number, limit:
 
 /** For people and JSON; six digits after the point keep amounts exact. */
 const rounded = (value: number): number => Math.round(value * 1e6) / 1e6
-
-const fillIn = (message: string, context: RuleContext): string =>
-  message.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-    const value = context[name]
-    return typeof value === 'number' ? String(Math.round(value * 100) / 100) : String(value)
-  })

@@ -9,7 +9,7 @@ export interface StoreDeps {
   metrics: Metrics
   /** Called once a batch is committed. */
   onStored: (batch: Batch) => void
-  /** Called when a partition turned out to be somebody else's. */
+  /** Called once when a partition turned out to be somebody else's. */
   onFenced: (batch: Batch) => void
 }
 
@@ -22,7 +22,7 @@ export function store({ lanes, queueBatches, metrics, onStored, onFenced }: Stor
   const tails = lanes.map(() => Promise.resolve())
   let resume: (() => void) | null = null
 
-  const hasRoom = () => waiting.every(n => n < queueBatches)
+  const hasRoom = () => waiting.every((n) => n < queueBatches)
   const countWaiting = (lane: number, change: number) => {
     waiting[lane] += change
     metrics.queued.set({ queue: `lane-${lane}` }, waiting[lane])
@@ -72,7 +72,8 @@ function settle(
     onStored(batch)
   } else {
     // The state has seen a batch that is not in the table: it may not judge another one.
+    const isNews = !batch.owner.lost
     batch.owner.lost = true
-    if (outcome === 'fenced') onFenced(batch)
+    if (outcome === 'fenced' && isNews) onFenced(batch)
   }
 }

@@ -63,6 +63,7 @@ export class Lane {
       } catch (cause) {
         const error = cause as Error & { code?: string }
         const reaction = reactionTo(error)
+        if (error instanceof FatalError) throw error
         if (reaction === 'exit')
           throw new FatalError(`PostgreSQL refuses to store: ${error.message}`, { cause })
         if (reaction === 'duplicate') prepare = () => this.#leaveOutDuplicates(batch)
@@ -168,7 +169,8 @@ export class Lane {
         await copy(client, this.#options.encoder.encode(probe))
         return true
       } catch (cause) {
-        if (reactionTo(cause as Error) === 'retry') throw cause
+        // A duplicate is no bad row: it is left out first, then the search begins again.
+        if (reactionTo(cause as Error) !== 'bad-row') throw cause
         return false
       } finally {
         await client.query('ROLLBACK')

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { FatalError } from '../errors.ts'
 
 /** What to do about an error of the database. */
 export type Reaction = 'retry' | 'duplicate' | 'bad-row' | 'exit'
@@ -8,12 +9,14 @@ const PASSING = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
 
 export function reactionTo(error: Error & { code?: string; constraint?: string }): Reaction {
   const { code } = error
-  // Without a SQLSTATE it came from the connection: refused, reset, ended, timed out.
-  if (code === undefined || !/^[0-9A-Z]{5}$/.test(code)) return 'retry'
+  // A fault of our own would be the same the next time.
+  if (error instanceof FatalError || error instanceof TypeError || error instanceof RangeError) return 'exit'
+  // Without a SQLSTATE it came from the connection: refused, reset, ended, timed out. EPIPE looks like one; none has an E there.
+  if (code === undefined || !/^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code)) return 'retry'
   if (code === '23505') return 'duplicate'
   if (PASSING.has(code.slice(0, 2))) return 'retry'
-  // A server that is read-only for now (a stand-by that is being promoted).
-  if (code === '25006') return 'retry'
+  // A server that is read-only for now (a stand-by that is being promoted), or a transaction that was idle too long.
+  if (code === '25006' || code === '25P03' || code === '25P04') return 'retry'
   // "No partition of relation found for row" has the code of a check, and no constraint: the table's fault, not the row's.
   if (code === '23514' && error.constraint === undefined) return 'retry'
   if (code.startsWith('22') || code.startsWith('23')) return 'bad-row'

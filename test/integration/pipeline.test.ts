@@ -5,7 +5,8 @@ import { query, testSettings } from '../harness.ts'
 import { runToEnd } from '../support/pipelines.ts'
 import { positions, type StoredRow, skippedOffsets, storedRows } from '../support/tables.ts'
 import { endOffsets, sendTransactions } from '../support/topics.ts'
-import { simulated, transaction } from '../support/transactions.ts'
+import { simulated } from '../support/simulated.ts'
+import { transaction } from '../support/transactions.ts'
 
 const day = 86_400_000
 

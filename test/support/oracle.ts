@@ -13,7 +13,10 @@ export type Expected = Record<Feature, number> & {
 /** @returns what each transaction should get, in the order given, which is that of the offsets */
 export function expectedFeatures(transactions: Transaction[], latenessMs: number): Expected[] {
   const isLate = transactions.map((tx, i) => {
-    const times = transactions.slice(0, i).filter(sameAccount(tx)).map((t) => t.timestamp)
+    const times = transactions
+      .slice(0, i)
+      .filter(sameAccount(tx))
+      .map((t) => t.timestamp)
     return times.length > 0 && tx.timestamp < Math.max(...times) - latenessMs
   })
   return transactions.map((tx, i) => {
@@ -27,7 +30,8 @@ export function expectedFeatures(transactions: Transaction[], latenessMs: number
     return {
       amount: tx.amount / AMOUNT_UNITS,
       account_count: earlier.length,
-      account_mean: earlier.length === 0 ? Number.NaN : Number(total(earlier)) / earlier.length / AMOUNT_UNITS,
+      account_mean:
+        earlier.length === 0 ? Number.NaN : Number(total(earlier)) / earlier.length / AMOUNT_UNITS,
       ...deviation(tx, earlier),
       count_1h: count(HOUR),
       sum_1h: sum(HOUR),

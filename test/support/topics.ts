@@ -41,7 +41,9 @@ export async function sendMessages(settings: KafkaSettings, messages: Message[])
 }
 
 /** Turns transactions into messages, with our schema registered under the topic's subject. */
-export async function encoder(settings: KafkaSettings): Promise<(tx: Transaction) => Message & { value: Buffer }> {
+export async function encoder(
+  settings: KafkaSettings,
+): Promise<(tx: Transaction) => Message & { value: Buffer }> {
   const id = await transactionSchemaId(settings.SCHEMA_REGISTRY_URL, settings.TRANSACTIONS_TOPIC, true)
   return (tx) => ({ key: tx.account_id, value: frame(id, transactionType, tx) })
 }
@@ -57,7 +59,10 @@ export async function withAdmin<T>(settings: KafkaSettings, use: (admin: Admin) 
 }
 
 /** The next offset of each partition of a topic. */
-export async function endOffsets(settings: KafkaSettings, topic = settings.TRANSACTIONS_TOPIC): Promise<number[]> {
+export async function endOffsets(
+  settings: KafkaSettings,
+  topic = settings.TRANSACTIONS_TOPIC,
+): Promise<number[]> {
   const offsets = await withAdmin(settings, (admin) => admin.fetchTopicOffsets(topic))
   return offsets.toSorted((a, b) => a.partition - b.partition).map((o) => Number(o.high))
 }

@@ -32,13 +32,22 @@ test('a child that fails tells how, with the last lines that it wrote', async ()
     settings,
     signal: new AbortController().signal,
   })
-  await assert.rejects(child.died, /deploy\/weir\.ts no-such-command ended \(exit code 2\)[^]*Usage: /)
+  await assert.rejects(child.died, /deploy\/weir\.ts no-such-command ended \(exit code 2\)[\s\S]*Usage: /)
   await assert.rejects(child.message(), /exit code 2/)
 })
 
-test('an interrupt ends a child', async () => {
+test('an interrupt ends a child that would go on', async () => {
   const end = new AbortController()
-  await using child = startChild({ file: 'deploy/weir.ts', args: ['servers', '--help'], settings, signal: end.signal })
+  // It tries for many seconds to reach a broker that is not there.
+  const nowhere = { ...settings, KAFKA_BROKERS: ['127.0.0.1:1'] }
+  await using child = startChild({
+    file: 'bench/decode-only.ts',
+    args: ['1'],
+    settings: nowhere,
+    signal: end.signal,
+  })
+  const began = performance.now()
   end.abort(new Error('interrupted'))
   await assert.rejects(child.died, /interrupted/)
+  assert.ok(performance.now() - began < 1000)
 })

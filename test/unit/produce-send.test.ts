@@ -42,6 +42,12 @@ function source(count: number) {
   return { batches: batches(), state }
 }
 
+async function collect(batches: AsyncIterable<Batch>): Promise<Batch[]> {
+  const all: Batch[] = []
+  for await (const batch of batches) all.push(batch)
+  return all
+}
+
 describe('produce', () => {
   test('sends all batches in order and counts what was acknowledged', async () => {
     const { sink, stored } = fakeSink()
@@ -177,7 +183,7 @@ describe('a file', () => {
   for (const [name, content] of files) {
     test(`is read by what it is: ${name}`, async (t) => {
       const file = await open(t, name, content)
-      const batches = await Array.fromAsync(file.batches)
+      const batches = await collect(file.batches)
       assert.deepStrictEqual(
         batches.flatMap((batch) => batch.transactions.map((transaction) => transaction.transaction_id)),
         ['t'],
@@ -188,7 +194,7 @@ describe('a file', () => {
 
   test('of NDJSON whose first line is bad is still NDJSON', async (t) => {
     const file = await open(t, 'x.ndjson', `garbage\n${ndjson}`)
-    const batches = await Array.fromAsync(file.batches)
+    const batches = await collect(file.batches)
     assert.deepStrictEqual(
       batches.flatMap((batch) => batch.bad.map((bad) => bad.line)),
       [1],
@@ -204,7 +210,7 @@ describe('a file', () => {
 
   test('that is cut off within its gzip gives what it holds, then an error', async (t) => {
     const lines = Array.from({ length: 50_000 }, (_, i) => `t${i},a,2026-01-01,${i}.${i % 97}\n`)
-    const whole = gzipSync('transaction_id,account_id,timestamp,amount\n' + lines.join(''))
+    const whole = gzipSync(`transaction_id,account_id,timestamp,amount\n${lines.join('')}`)
     const file = await open(t, 'x.csv.gz', whole.subarray(0, whole.length >> 1))
     const { sink, stored } = fakeSink()
     await assert.rejects(produce(file.batches, sink), /cannot read .*x.csv.gz: unexpected end of file/)
