@@ -31,7 +31,6 @@ async function copyRate(url: string, table: string, rows: EncodedRows, connectio
   )
   await Promise.all(clients.map((client) => client.connect()))
   try {
-    await settle(url)
     const began = performance.now()
     await Promise.all(clients.map((client, lane) => copyLane(client, table, rows, lane, connections)))
     const seconds = (performance.now() - began) / 1000
@@ -61,9 +60,4 @@ async function copyLane(client: pg.Client, table: string, rows: EncodedRows, lan
 export async function countRows(url: string, table: string): Promise<number> {
   const [{ count }] = await query<{ count: number }>(url, `SELECT count(*) FROM ${table}`)
   return count
-}
-
-/** Writes out what earlier measurements left, so that it is not paid for in the next one; where the role may. */
-export async function settle(url: string): Promise<void> {
-  await query(url, 'CHECKPOINT').catch(() => {})
 }

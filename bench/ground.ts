@@ -85,7 +85,8 @@ async function deleteTopic(admin: Admin, settings: GroundSettings): Promise<void
 
 async function freshDatabase(server: string): Promise<FreshDatabase> {
   const name = `weir_bench_${randomBytes(4).toString('hex')}`
-  await query(server, `CREATE DATABASE ${name}`).catch((cause) => {
+  // This strategy begins with a checkpoint: what earlier measurements left is written out before the next one.
+  await query(server, `CREATE DATABASE ${name} STRATEGY FILE_COPY`).catch((cause) => {
     throw new Error(
       `the role of DATABASE_URL cannot create a database for the benchmark (${cause.message}): give it CREATEDB, ` +
         'or unset DATABASE_URL for a local server',

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '../schemas/database.ts'
 import { startChild } from './child.ts'
-import { countRows, settle } from './copy-rate.ts'
+import { countRows } from './copy-rate.ts'
 import type { GroundSettings } from './ground.ts'
 
 export interface PipelineRate {
@@ -30,7 +30,6 @@ export async function pipelineRate(
   const client = createClient({ connectionString: url, application_name: 'weir-bench-positions' })
   await client.connect()
   try {
-    await settle(url)
     await using pipeline = startChild({
       file: 'deploy/weir.ts',
       args: ['pipeline'],

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { createLogger } from '../schemas/log.ts'
 import { loadSettings } from '../schemas/settings.ts'
+import { onStopSignal } from '../schemas/stop-signals.ts'
 import { startPipeline } from './main.ts'
 
 export function command(): Command {
@@ -14,13 +15,13 @@ export function command(): Command {
       const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL'])
       const log = createLogger('pipeline', settings.LOG_LEVEL)
       const pipeline = await startPipeline(settings, log)
-      // Handled each time: npm passes a terminal's Ctrl-C on, so that it comes twice.
-      const stop = (signal: string) => {
-        log.info({ signal }, 'stopping')
-        pipeline.stop().catch((error) => log.error({ err: error }, 'stopping failed'))
-      }
-      process.on('SIGTERM', stop)
-      process.on('SIGINT', stop)
+      onStopSignal(
+        (signal) => {
+          log.info({ signal }, 'stopping; once more to stop at once')
+          pipeline.stop().catch((error) => log.error({ err: error }, 'stopping failed'))
+        },
+        () => process.exit(1),
+      )
       await pipeline.done
       log.info('stopped')
       process.exit(0) // kafkajs may keep a reconnecting socket alive

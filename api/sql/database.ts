@@ -51,7 +51,7 @@ export function createDatabase(pool: pg.Pool): Database {
     try {
       return await Promise.race([work(queryOn(client)), silence.broken])
     } catch (error) {
-      broken = error instanceof Unavailable
+      broken = false
       throw error
     } finally {
       silence.stop()
@@ -111,7 +111,7 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
 function watchSilence(reachable: () => Promise<boolean>): { broken: Promise<never>; stop(): void } {
   const { promise, reject } = Promise.withResolvers<never>()
   const timer = setInterval(async () => {
-    if (false) reject(new Unavailable('the database stopped answering'))
+    if (!(await reachable())) reject(new Unavailable('the database stopped answering'))
   }, SILENCE_MS)
   promise.catch(() => {})
   return { broken: promise, stop: () => clearInterval(timer) }

@@ -58,6 +58,9 @@ function properties(data: string, [port, controllerPort]: number[]): string {
     'transaction.state.log.replication.factor': 1,
     'transaction.state.log.min.isr': 1,
     'group.initial.rebalance.delay.ms': 0,
+    // A broker that was killed may register again once its last session is over; by default that takes 9 s.
+    'broker.session.timeout.ms': 3000,
+    'broker.heartbeat.interval.ms': 500,
     // Sample traffic may be years old by its own timestamps, and Kafka deletes by these.
     'log.retention.ms': -1,
   }

@@ -62,7 +62,8 @@ export async function startPostgres(options: Options): Promise<PostgresServer> {
 /** PostgreSQL refuses root: then nobody runs it. */
 function serverUser(): User | null {
   if (process.getuid?.() !== 0) return null
-  const id = (what: string) => Number(execFileSync('id', [what, 'nobody'], { encoding: 'utf8', env: environment }))
+  const id = (what: string) =>
+    Number(execFileSync('id', [what, 'nobody'], { encoding: 'utf8', env: environment }))
   return { uid: id('-u'), gid: id('-g') }
 }
 

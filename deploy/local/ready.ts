@@ -5,6 +5,8 @@ import type { Running } from './guardian-client.ts'
 import { lastLines } from './log-file.ts'
 
 const POLL_MS = 50
+/** As PostgreSQL and Kafka say it, and as the registry does. */
+const PORT_TAKEN = /address already in use|port \d+ seems to be in use/i
 
 /**
  * Waits until a server that was started answers.
@@ -24,16 +26,15 @@ export async function untilReady(
   })
   const logStart = readLog(log).length
   const deadline = Date.now() + seconds * 1000
-  for (;;) {
-    const ready = await answers().then(
-      () => true,
-      () => false,
-    )
-    if (ready) return
+  while (!(await succeeds(answers))) {
+    if (PORT_TAKEN.test(readLog(log).slice(logStart))) {
+      // Kafka would linger for ten seconds more.
+      server.signal('SIGKILL')
+      await server.exited
+      throw new PortTaken(`${name} lost its port to another process.\n${lastLines(log)}`)
+    }
     if (ended !== null) {
-      const said = readLog(log).slice(logStart)
-      const text = `${name} did not start (${ended}). Start again; if it stays, the log says why.\n${lastLines(log)}`
-      throw /address already in use/i.test(said) ? new PortTaken(text) : new Error(text)
+      throw new Error(`${name} did not start (${ended}). If it fails again, this is why.\n${lastLines(log)}`)
     }
     if (Date.now() > deadline) {
       throw new Error(
@@ -43,6 +44,12 @@ export async function untilReady(
     await sleep(POLL_MS)
   }
 }
+
+const succeeds = (attempt: () => Promise<unknown>): Promise<boolean> =>
+  attempt().then(
+    () => true,
+    () => false,
+  )
 
 function readLog(file: string): string {
   try {

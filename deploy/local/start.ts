@@ -8,6 +8,7 @@ import type { RunningPipeline } from '../../pipeline/run.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { migrate } from '../../schemas/migrate.ts'
 import type { Needed, Settings } from '../../schemas/settings.ts'
+import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { freePort } from './free-ports.ts'
 import { reportProgress } from './progress-lines.ts'
 import { readyBox } from './ready-box.ts'
@@ -27,7 +28,10 @@ type Complete = Needed<'DATABASE_URL' | 'API_KEY'>
 /** Everything on this machine: starts in order, runs until a signal (or the file's end), closes in reverse. */
 export async function start(options: StartOptions, given: Settings): Promise<void> {
   const end = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => end.abort(new Error(signal)))
+  onStopSignal(
+    (signal) => end.abort(new Error(signal)),
+    () => process.exit(1),
+  )
   const failed = Promise.withResolvers<never>()
   failed.promise.catch(() => {})
   try {

@@ -6,7 +6,7 @@ import type { RejectCode } from '../../pipeline/errors.ts'
 import { createRegistry } from '../../schemas/registry.ts'
 import { type Transaction, transactionSchemaText } from '../../schemas/transaction.ts'
 import { query, testSettings } from '../harness.ts'
-import { pipelineFor, runToEnd, untilProcessed } from '../support/pipelines.ts'
+import { runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
 import { skippedOffsets, storedRows } from '../support/tables.ts'
 import {
@@ -224,9 +224,18 @@ test('a row that breaks a constraint is the only one of its batch that is dead-l
   )
   const good = simulated(1000, 22)
   const refused = transaction({ transaction_id: 'refused', merchant_category: 'Casino' })
-  // The same transaction twice in the batch, before and after the refused one: still a duplicate, not a bad row.
-  await sendTransactions(settings, [...good.slice(0, 600), good[10], refused, ...good.slice(600), good[20]])
-  const pipeline = await pipelineFor(t, settings)
+  await using pipeline = await runningPipeline(settings)
+  await sendTransactions(settings, good.slice(0, 100))
+  await untilProcessed(settings, { pipeline })
+  // Duplicates before and after the refused one, of what was stored and of the batch itself: still no bad rows.
+  await sendTransactions(settings, [
+    good[10],
+    ...good.slice(100, 600),
+    good[500],
+    refused,
+    ...good.slice(600),
+    good[20],
+  ])
   await untilProcessed(settings, { pipeline })
 
   const letters = await readTopic(settings, settings.DEAD_LETTER_TOPIC)
@@ -238,9 +247,10 @@ test('a row that breaks a constraint is the only one of its batch that is dead-l
   const rows = await storedRows(settings.DATABASE_URL)
   assert.deepEqual(rows.map((row) => row.transaction_id).sort(), good.map((tx) => tx.transaction_id).sort())
   assert.deepEqual(await skippedOffsets(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC), [
-    '0/600 DUPLICATE',
-    '0/601 CONSTRAINT',
-    '0/1002 DUPLICATE',
+    '0/100 DUPLICATE',
+    '0/601 DUPLICATE',
+    '0/602 CONSTRAINT',
+    '0/1003 DUPLICATE',
   ])
   const connections = await query<{ count: number }>(
     settings.DATABASE_URL,

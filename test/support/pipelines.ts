@@ -1,15 +1,14 @@
 import type { TestContext } from 'node:test'
 import { type PipelineSettings, startPipeline } from '../../pipeline/main.ts'
 import type { RunningPipeline } from '../../pipeline/run.ts'
-import { freshDatabase, query, type Scope, until } from '../harness.ts'
+import { freshDatabase, query, until } from '../harness.ts'
 import { positions } from './tables.ts'
 import { endOffsets, quiet } from './topics.ts'
 
-/** Starts a pipeline in this process, stopped at the test's end. */
-export async function pipelineFor(t: Scope, settings: PipelineSettings): Promise<RunningPipeline> {
+/** Starts a pipeline in this process; disposing of it stops it, before the topics and the database are gone. */
+export async function runningPipeline(settings: PipelineSettings): Promise<RunningPipeline & AsyncDisposable> {
   const pipeline = await startPipeline(settings, quiet)
-  t.after(() => pipeline.stop())
-  return pipeline
+  return { ...pipeline, [Symbol.asyncDispose]: pipeline.stop }
 }
 
 /** Waits until everything that is in the topic now has been processed. */
@@ -30,12 +29,8 @@ export async function untilProcessed(
 
 /** Runs a pipeline over what the topic holds now, then stops it. */
 export async function runToEnd(settings: PipelineSettings, seconds = 30): Promise<void> {
-  const pipeline = await startPipeline(settings, quiet)
-  try {
-    await untilProcessed(settings, { pipeline, seconds })
-  } finally {
-    await pipeline.stop()
-  }
+  await using pipeline = await runningPipeline(settings)
+  await untilProcessed(settings, { pipeline, seconds })
 }
 
 /** The same topic for another pipeline: with a database and a group of its own. */
