@@ -26,7 +26,7 @@ const MAX_BODY_BYTES = 64 * 1024
 export function createApp(deps: Deps): Hono<Env> {
   const { settings, pool, log, registry, lifecycle = { stopping: false }, now = Date.now } = deps
   const production = settings.NODE_ENV === 'production'
-  const database = createDatabase(pool)
+  const database = createDatabase(pool, settings.STATEMENT_TIMEOUT_MS)
   const limits = createLimits(settings)
   const sessions = createSessions(settings.API_KEY, production, now)
   const guard = createGuard(createKeyLookup(settings.API_KEY), sessions, limits, log)

@@ -64,7 +64,7 @@ export const statusBody = z.strictObject({
 /** The filter of the queue's page; what waits for a decision unless told otherwise. */
 export const queueQuery = z.object({
   status: z
-    .array(z.enum([...STATUSES, 'ALL']))
+    .array(z.enum([...STATUSES, 'ALL'], { error: `expected one of ${STATUSES.join(', ')} or ALL` }))
     .length(1)
     .default(['NEW'])
     .transform(([only]) => only),

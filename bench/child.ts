@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Settings, shape } from '../schemas/settings.ts'
 
@@ -18,6 +19,8 @@ export interface Child extends AsyncDisposable {
   message<T>(): Promise<T>
   /** Rejects when it ends, with the last lines of its stderr: for a process that should still be running. */
   died: Promise<never>
+  /** Processor time that it has had, in microseconds, to the hundredth of a second; null where the system does not tell. */
+  cpuTime(): number | null
   /** Asks it to end by SIGTERM, and waits. @throws when it does not end well */
   stop(): Promise<void>
 }
@@ -53,6 +56,7 @@ export function startChild({ file, args, settings, execArgv = [], signal }: Chil
     died,
     message: <T>() =>
       Promise.race([new Promise<T>((resolve) => child.once('message', (m) => resolve(m as T))), died]),
+    cpuTime: () => cpuTimeOf(child.pid!),
     async stop() {
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
       child.kill('SIGTERM')
@@ -74,6 +78,14 @@ function keepTail(child: ChildProcess): string[] {
     tail.splice(0, tail.length - TAIL_LINES)
   })
   return tail
+}
+
+/** From Linux's /proc, which counts in hundredths of a second. */
+function cpuTimeOf(pid: number): number | null {
+  if (process.platform !== 'linux') return null
+  const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!
+  const [user, system] = afterName.split(' ').slice(11, 13).map(Number)
+  return (user + system) * 10_000
 }
 
 /**

@@ -37,7 +37,7 @@ async function copyRate(url: string, table: string, rows: EncodedRows, connectio
     const stored = await countRows(url, table)
     const expected = rows.batches.reduce((sum, batch) => sum + batch.rows, 0)
     if (stored !== expected) throw new Error(`COPY stored ${stored} of ${expected} rows in ${table}`)
-    return expected / seconds
+    return Math.round(expected / seconds)
   } finally {
     await Promise.all(clients.map((client) => client.end()))
   }

@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs'
 import { type Machine, machineInWords } from './machine.ts'
 import type { Workload } from './workload.ts'
 
+export type Measured = 'decode' | 'bare_copy' | 'copy_table' | 'pipeline'
+
 /** One round: each figure once, in records a second. */
 export interface Run {
   pipeline_tps: number
@@ -9,8 +11,10 @@ export interface Run {
   decode_rps: number
   /** COPY alone, into the table with its indexes, by as many connections as lanes. */
   copy_table_rps: number
+  /** Processor time of the pipeline's own process for each transaction, microseconds; null off Linux. */
+  pipeline_cpu_us: number | null
   /** The order in which they were measured. */
-  order: string[]
+  order: Measured[]
 }
 
 export interface Report extends Omit<Run, 'order'>, Workload {
@@ -38,6 +42,7 @@ export function summarise(runs: Run[], context: Context): Report {
   const ratioTo = (name: (typeof FIGURES)[number]) => rounded(figures.pipeline_tps / figures[name], 3)
   return {
     ...figures,
+    pipeline_cpu_us: medianCpu(runs),
     ratio_to_bare_copy: ratioTo('bare_copy_rps'),
     ratio_to_decode: ratioTo('decode_rps'),
     ratio_to_copy_table: ratioTo('copy_table_rps'),
@@ -52,13 +57,18 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
+function medianCpu(runs: Run[]): number | null {
+  const known = runs.flatMap(({ pipeline_cpu_us }) => pipeline_cpu_us ?? [])
+  return known.length === 0 ? null : rounded(median(known), 2)
+}
+
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
 
 /** For people: a table of the runs, one sentence, and what it does not say. */
 export function renderText(report: Report): string {
   const { runs, lanes } = report
   const columns = ['run', 'pipeline', 'decode-only', 'bare COPY', 'COPY, indexes', 'of bare COPY']
-  const row = (name: string, r: Omit<Run, 'order'>) => [
+  const row = (name: string, r: Record<(typeof FIGURES)[number], number>) => [
     name,
     ...FIGURES.map((figure) => number(r[figure])),
     (r.pipeline_tps / r.bare_copy_rps).toFixed(2),
@@ -79,7 +89,8 @@ export function renderText(report: Report): string {
       `${number(report.rows_checked)} rows checked, ${machineInWords(report.machine)})`,
     '',
     `Records a second: ${number(report.records)} records of ${number(report.accounts)} accounts, ids ${report.ids}, ` +
-      `${number(report.anomalies)} anomalies; load before: ${report.machine.load_before}.`,
+      `${number(report.anomalies)} anomalies; load before: ${report.machine.load_before}; processor time of the ` +
+      `pipeline's own process: ${report.pipeline_cpu_us ?? 'unknown'} us a transaction.`,
     "Pipeline: everything on, from the taking of the partitions to the last record's COMMIT; the start of the process " +
       'is left out. Decode-only: fetch and decode in a process that does nothing else. Bare COPY: the same rows, ' +
       'encoded beforehand, one connection, a logged table without indexes. COPY, indexes: the same rows into the real ' +

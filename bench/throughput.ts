@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { resolve } from 'node:path'
 import { take } from '../pipeline/produce/batch.ts'
 import { produce } from '../pipeline/produce/produce.ts'
 import { kafkaSink } from '../pipeline/produce/sink.ts'
@@ -8,10 +9,10 @@ import { startChild } from './child.ts'
 import { bareCopyRate, tableCopyRate } from './copy-rate.ts'
 import type { DecodeOnlyResult } from './decode-only.ts'
 import { encodeRows } from './encode-rows.ts'
-import { type Ground, prepareGround } from './ground.ts'
+import { type Ground, type GroundSettings, prepareGround } from './ground.ts'
 import { currentLoad, describeMachine } from './machine.ts'
 import { pipelineRate } from './pipeline-rate.ts'
-import { type Report, type Run, summarise } from './report.ts'
+import { type Measured, type Report, type Run, summarise } from './report.ts'
 import { transactions, type Workload } from './workload.ts'
 
 export interface ThroughputOptions extends Workload {
@@ -23,8 +24,8 @@ export interface ThroughputOptions extends Workload {
   signal: AbortSignal
 }
 
-/** A round: the name of each figure, and how it is measured over an empty database. */
-type Measures = Record<Exclude<keyof Run, 'order'>, (url: string) => Promise<number>>
+/** What is measured in a run, each over an empty database. */
+type Measures = Record<Measured, (url: string) => Promise<Partial<Run>>>
 
 /** Produces the records, then measures them in all ways, `runs` times, the order turned round each time. */
 export async function measureThroughput(options: ThroughputOptions): Promise<Report> {
@@ -35,31 +36,17 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Rep
   const machine = await describeMachine(ground, load)
   await fill(ground, options)
 
-  progress(`Encoding the rows for COPY, as the pipeline does ...`)
+  progress('Encoding the rows for COPY, as the pipeline does ...')
   const rows = await encodeRows(settings, records, signal)
-  let anomalies = 0
   const measures: Measures = {
-    decode_rps: () => decodeRate(ground, options),
-    bare_copy_rps: (url) => bareCopyRate(url, rows),
-    copy_table_rps: (url) => tableCopyRate(url, rows, settings.LANES),
-    pipeline_tps: async (url) => {
-      const own = {
-        ...settings,
-        DATABASE_URL: url,
-        KAFKA_GROUP_ID: `${settings.TRANSACTIONS_TOPIC}-${randomUUID()}`,
-      }
-      const execArgv = options.cpuProf === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.cpuProf]
-      const result = await pipelineRate(own, records, { signal, execArgv })
-      anomalies = result.anomalies
-      return result.rate
-    },
+    decode: async () => ({ decode_rps: await decodeRate(ground, options) }),
+    bare_copy: async (url) => ({ bare_copy_rps: await bareCopyRate(url, rows) }),
+    copy_table: async (url) => ({ copy_table_rps: await tableCopyRate(url, rows, settings.LANES) }),
+    pipeline: (url) => runPipeline({ ...settings, DATABASE_URL: url }, rows.anomalies, options),
   }
   const runs: Run[] = []
   for (let run = 1; run <= options.runs; run++) runs.push(await measureOnce(ground, measures, run, options))
-  if (anomalies !== rows.anomalies)
-    throw new Error(
-      `the pipeline found ${anomalies} anomalies, but ${rows.anomalies} among the rows for COPY`,
-    )
+  const { anomalies } = rows
   return summarise(runs, {
     records,
     accounts,
@@ -77,17 +64,32 @@ async function measureOnce(
   run: number,
   { runs, progress, signal }: ThroughputOptions,
 ): Promise<Run> {
-  const entries = Object.entries(measures)
-  if (run % 2 === 0) entries.reverse()
-  const figures: Partial<Run> = { order: entries.map(([name]) => name) }
-  for (const [name, measure] of entries) {
+  const order = Object.keys(measures) as Measured[]
+  if (run % 2 === 0) order.reverse()
+  const figures: Partial<Run> = { order }
+  for (const name of order) {
     signal.throwIfAborted()
     await using database = await ground.freshDatabase()
-    const rate = Math.round(await measure(database.url))
-    progress(`Run ${run} of ${runs}: ${name} ${rate.toLocaleString('en-US')}`)
-    Object.assign(figures, { [name]: rate })
+    const found = await measures[name](database.url)
+    progress(`Run ${run} of ${runs}: ${JSON.stringify(found)}`)
+    Object.assign(figures, found)
   }
   return figures as Run
+}
+
+async function runPipeline(
+  settings: GroundSettings,
+  anomalies: number,
+  { records, cpuProf, signal }: ThroughputOptions,
+): Promise<Partial<Run>> {
+  const own = { ...settings, KAFKA_GROUP_ID: `${settings.TRANSACTIONS_TOPIC}-${randomUUID()}` }
+  const execArgv = cpuProf === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', resolve(cpuProf)]
+  const result = await pipelineRate(own, records, { signal, execArgv })
+  if (result.anomalies !== anomalies)
+    throw new Error(
+      `the pipeline found ${result.anomalies} anomalies, but ${anomalies} among the rows for COPY`,
+    )
+  return { pipeline_tps: result.rate, pipeline_cpu_us: result.cpu }
 }
 
 /** Sends the workload to the topic, and checks that it is all there. */
@@ -110,5 +112,5 @@ async function decodeRate({ settings }: Ground, { records, signal }: ThroughputO
   await using child = startChild({ file: 'bench/decode-only.ts', args: [String(records)], settings, signal })
   const { decoded, seconds } = await child.message<DecodeOnlyResult>()
   if (decoded !== records) throw new Error(`decode-only read ${decoded} of ${records} records`)
-  return decoded / seconds
+  return Math.round(decoded / seconds)
 }

@@ -1,9 +1,9 @@
-import { Partitioners } from 'kafkajs'
 import { createKafka, createTopics } from '../schemas/kafka.ts'
 import type { Logger } from '../schemas/log.ts'
 import { createRegistry } from '../schemas/registry.ts'
 import { mayCreateTopics, type Needed } from '../schemas/settings.ts'
 import { Writers } from './decode/writers.ts'
+import { keyPartitioner } from './produce/partitioner.ts'
 import { type RunningPipeline, runStages } from './run.ts'
 import { KafkaSource } from './source/kafka-source.ts'
 import { kafkaDeadLetters } from './store/dead-letters.ts'
@@ -25,7 +25,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
 
   // Not idempotent: after a failure kafkajs may use a sequence number for another record, which the broker then
   // acknowledges without storing it (its issue 1050). A dead letter twice is known by its origin.
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  const producer = kafka.producer({ createPartitioner: keyPartitioner })
   await producer.connect()
   return runStages(settings, log, ({ closing, ownership, progress }) => {
     const source = new KafkaSource({

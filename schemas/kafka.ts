@@ -1,4 +1,5 @@
 import net from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
@@ -70,5 +71,26 @@ export async function createTopics(admin: Admin, settings: Settings): Promise<vo
     },
   ]
   const topics = wanted.filter((t) => !existing.has(t.topic))
-  if (topics.length > 0) await admin.createTopics({ topics, waitForLeaders: true })
+  if (topics.length === 0) return
+  await admin.createTopics({ topics, waitForLeaders: false })
+  await untilLed(
+    admin,
+    topics.map((t) => t.topic),
+  )
+}
+
+const LEADER_SECONDS = 15
+
+/** kafkajs' own wait fails when a broker has not heard of the topic yet (its issues 815 and 1222). */
+async function untilLed(admin: Admin, names: string[]): Promise<void> {
+  for (const deadline = Date.now() + LEADER_SECONDS * 1000; ; ) {
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: names })
+      if (topics.every((t) => t.partitions.every((p) => p.leader >= 0))) return
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
+    if (Date.now() > deadline) throw new Error(`topics without a leader after ${LEADER_SECONDS} s: ${names}`)
+    await sleep(100)
+  }
 }

@@ -31,14 +31,19 @@ const CONNECT_MS = 1500
 /** After this long without an answer, another connection is asked whether anybody is there. */
 const SILENCE_MS = 900
 const PROBE_MS = 600
+/** How long after the statement timeout an answer may come: a firewall that forgot a connection answers never. */
+const GRACE_MS = 1000
 const CHECK_MS = 1200
 
 /** SQLSTATE classes and codes after which a later try may succeed. */
 const PASSING = /^(08|28|53|57P|3D000|40001|40P01|42P01|55P03|25006)/
 const QUERY_CANCELED = '57014'
 
-/** @param pool ended by its owner */
-export function createDatabase(pool: pg.Pool): Database {
+/**
+ * @param pool ended by its owner
+ * @param statementTimeoutMs the pool's statement timeout: nobody waits much longer for an answer
+ */
+export function createDatabase(pool: pg.Pool, statementTimeoutMs: number): Database {
   const reachable = createProbe(pool)
 
   async function withConnection<T>(work: (query: Query) => Promise<T>): Promise<T> {
@@ -49,9 +54,9 @@ export function createDatabase(pool: pg.Pool): Database {
     const silence = watchSilence(reachable)
     let broken = false
     try {
-      return await Promise.race([work(queryOn(client)), silence.broken])
+      return await Promise.race([work(queryOn(client, statementTimeoutMs + GRACE_MS)), silence.broken])
     } catch (error) {
-      broken = false
+      broken = error instanceof Unavailable
       throw error
     } finally {
       silence.stop()
@@ -72,10 +77,10 @@ export function createDatabase(pool: pg.Pool): Database {
 }
 
 const queryOn =
-  (client: pg.PoolClient): Query =>
+  (client: pg.PoolClient, longestMs: number): Query =>
   async (text, values) => {
     try {
-      return (await client.query(text, values)).rows
+      return (await within(longestMs, client.query(text, values))).rows
     } catch (error) {
       throw classify(error as Error)
     }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Job, Report, Request } from './guardian.ts'
 import { lastLines } from './log-file.ts'
@@ -19,6 +20,17 @@ export interface Exit {
   ok: boolean
 }
 
+/** A job that was asked for and has not ended. */
+interface Entry {
+  job: Job
+  pid?: number
+  started: (running: Running) => void
+  failed: (error: Error) => void
+  exit: Promise<Exit>
+  exited: (exit: Exit) => void
+}
+
+const HARD_MS = 2000
 const program = fileURLToPath(new URL('./guardian.ts', import.meta.url))
 
 /** The parent's end of the pipe to the guardian (see guardian.ts). */
@@ -27,9 +39,7 @@ export class Guardian {
   readonly directory: string
   readonly #process: ChildProcess
   readonly #temporary: boolean
-  readonly #jobs = new Map<number, { started: (r: Running) => void; failed: (e: Error) => void; job: Job }>()
-  readonly #exits = new Map<number, (exit: Exit) => void>()
-  readonly #pids = new Map<number, number>()
+  readonly #jobs = new Map<number, Entry>()
   readonly #gone: Promise<void>
   #lastId = 0
 
@@ -71,8 +81,9 @@ export class Guardian {
   spawn(job: Job): Promise<Running> {
     if (!this.#process.connected) return Promise.reject(new Error('the local servers were stopped'))
     const id = ++this.#lastId
-    const { promise, resolve, reject } = Promise.withResolvers<Running>()
-    this.#jobs.set(id, { started: resolve, failed: reject, job })
+    const { promise, resolve: started, reject: failed } = Promise.withResolvers<Running>()
+    const { promise: exit, resolve: exited } = Promise.withResolvers<Exit>()
+    this.#jobs.set(id, { job, started, failed, exit, exited })
     this.#send({ type: 'spawn', id, job })
     return promise
   }
@@ -103,34 +114,46 @@ export class Guardian {
   }
 
   #take(report: Report): void {
+    if (report.type !== 'spawned' && report.type !== 'exited') return
+    const { id } = report
+    const entry = this.#jobs.get(id)
+    if (entry === undefined) return
     if (report.type === 'spawned') {
-      const { id, pid } = report
-      const { promise: exited, resolve } = Promise.withResolvers<Exit>()
-      this.#exits.set(id, resolve)
-      this.#pids.set(id, pid)
-      this.#jobs
-        .get(id)
-        ?.started({ pid, exited, signal: (signal) => this.#send({ type: 'signal', id, signal }) })
-    } else if (report.type === 'exited') {
-      this.#pids.delete(report.id)
-      this.#exits.get(report.id)?.({ how: report.how, ok: report.ok })
-      const job = this.#jobs.get(report.id)
-      job?.failed(new Error(`${job.job.command} could not be started: ${report.how}`))
+      entry.pid = report.pid
+      const signal = (name: NodeJS.Signals) => this.#send({ type: 'signal', id, signal: name })
+      entry.started({ pid: report.pid, exited: entry.exit, signal })
+    } else {
+      this.#jobs.delete(id)
+      entry.failed(new Error(`${entry.job.command} could not be started: ${report.how}`))
+      entry.exited({ how: report.how, ok: report.ok })
     }
   }
 
-  /** Does the guardian's work should it be killed itself, and ends what waits for it. */
-  #clean(): void {
-    for (const pid of this.#pids.values()) {
-      try {
-        process.kill(-pid, 'SIGKILL')
-      } catch {
-        // Ended already, as it should be.
-      }
-    }
+  /** Does the guardian's work should it have been killed itself, and ends what waits for it. */
+  async #clean(): Promise<void> {
+    for (const { pid, job } of this.#jobs.values())
+      if (pid !== undefined) kill(pid, job.stop?.[1] ?? 'SIGKILL')
+    const deadline = Date.now() + HARD_MS
+    while (this.#alive().length > 0 && Date.now() < deadline) await sleep(20)
+    for (const pid of this.#alive()) kill(pid, 'SIGKILL')
     if (this.#temporary)
       rmSync(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
-    for (const end of this.#exits.values()) end({ how: 'stopped with the guardian', ok: false })
-    for (const { failed } of this.#jobs.values()) failed(new Error('the local servers were stopped'))
+    for (const { exited, failed } of this.#jobs.values()) {
+      failed(new Error('the local servers were stopped'))
+      exited({ how: 'stopped with the guardian', ok: false })
+    }
+  }
+
+  #alive(): number[] {
+    return [...this.#jobs.values()].flatMap(({ pid }) => (pid !== undefined && kill(pid, 0) ? [pid] : []))
+  }
+}
+
+/** Signals a process group. @returns whether it was there */
+function kill(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(-pid, signal)
+  } catch {
+    return false
   }
 }

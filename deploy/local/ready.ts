@@ -5,6 +5,7 @@ import type { Running } from './guardian-client.ts'
 import { lastLines } from './log-file.ts'
 
 const POLL_MS = 50
+const ATTEMPT_MS = 3000
 /** As PostgreSQL and Kafka say it, and as the registry does. */
 const PORT_TAKEN = /address already in use|port \d+ seems to be in use/i
 
@@ -45,11 +46,15 @@ export async function untilReady(
   }
 }
 
+/** A foreign process on the server's port may never answer. */
 const succeeds = (attempt: () => Promise<unknown>): Promise<boolean> =>
-  attempt().then(
-    () => true,
-    () => false,
-  )
+  Promise.race([
+    attempt().then(
+      () => true,
+      () => false,
+    ),
+    sleep(ATTEMPT_MS, false),
+  ])
 
 function readLog(file: string): string {
   try {

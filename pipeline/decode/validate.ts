@@ -2,8 +2,8 @@ import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
 import type { RejectCode } from '../errors.ts'
 
 const FROM = Date.UTC(2000, 0, 1)
-/** Beyond the year 9999 dates are written otherwise, and a Kafka time can be anything that its producer claims. */
-const UNTIL = Date.UTC(10_000, 0, 1)
+/** A Kafka time can be whatever its producer claims; microseconds since 2000 are exact in a double until 2285. */
+const UNTIL = Date.UTC(2200, 0, 1)
 const DAY = 86_400_000
 const AMOUNT_LIMIT = 1e9 * AMOUNT_UNITS
 const ID_BYTES = 64
@@ -25,7 +25,7 @@ export function validate(tx: Transaction, recordTimestamp: number, raw: Buffer):
   if (!(tx.timestamp >= FROM && tx.timestamp <= recordTimestamp + DAY && tx.timestamp < UNTIL)) {
     return fault(
       'INVALID_TIMESTAMP',
-      "timestamp must be from 2000-01-01 to a day after the record's own time",
+      "timestamp must be from 2000-01-01 to a day after the record's own time, and before 2200",
     )
   }
   const texts = [tx.transaction_id, tx.account_id, tx.merchant_id ?? '', tx.merchant_category, tx.location]

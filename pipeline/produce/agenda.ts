@@ -3,10 +3,6 @@ export class Agenda<T extends { at: number }> {
   readonly #heap: { item: T; order: number }[] = []
   #added = 0
 
-  get size(): number {
-    return this.#heap.length
-  }
-
   add(item: T): void {
     const heap = this.#heap
     const entry = { item, order: this.#added++ }

@@ -4,7 +4,7 @@ import { loadSettings } from '../../schemas/settings.ts'
 import { type Interruption, interruption } from './interruption.ts'
 import { conflictOf, integer, type Options, positive } from './options.ts'
 import { type Progress, produce } from './produce.ts'
-import { createProgressLine } from './progress-line.ts'
+import { createProgressLine, type ProgressLine } from './progress-line.ts'
 import { kafkaSink, type TransactionSink } from './sink.ts'
 import { openSource, type Source } from './source.ts'
 
@@ -42,14 +42,15 @@ export function command(): Command {
 async function run(options: Options): Promise<void> {
   const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL'])
   const interrupted = interruption(settings.SHUTDOWN_SECONDS)
+  const line = createProgressLine(process.stderr)
   try {
     const source = await openSource(options, {
-      warn: (message) => console.error(`warning: ${message}`),
+      warn: (message) => line.note(`warning: ${message}`),
       signal: interrupted.signal,
       now: Date.now(),
     })
     const sink = await kafkaSink({ settings, log: createLogger('produce', settings.LOG_LEVEL) })
-    const { bad_lines } = await send(source, sink, options, interrupted).finally(() => sink.close())
+    const { bad_lines } = await send(source, sink, { options, interrupted, line }).finally(() => sink.close())
     if (options.strict && bad_lines > 0) process.exitCode = 1
   } catch (error) {
     if (!interrupted.signal.aborted || (error as Error).name !== 'AbortError') throw error
@@ -60,9 +61,14 @@ async function run(options: Options): Promise<void> {
   if (interrupted.exitCode !== undefined && !endless) process.exitCode = interrupted.exitCode
 }
 
+interface Sending {
+  options: Options
+  interrupted: Interruption
+  line: ProgressLine
+}
+
 /** Sends all of the source; however it ends, the summary is printed. */
-async function send(source: Source, sink: TransactionSink, options: Options, interrupted: Interruption) {
-  const line = createProgressLine(process.stderr)
+async function send(source: Source, sink: TransactionSink, { options, interrupted, line }: Sending) {
   const started = performance.now()
   let last: Progress = { produced: 0, bad_lines: 0, rounded: 0 }
   const summarize = () => {
@@ -73,7 +79,7 @@ async function send(source: Source, sink: TransactionSink, options: Options, int
   try {
     return await produce(source.batches, sink, {
       signal: interrupted.signal,
-      onBad: line.bad,
+      onBad: (bad) => line.note(`bad line ${bad.line}: ${bad.reason}`),
       onProgress(progress) {
         last = progress
         line.update(progress, source.fraction(progress))

@@ -1,3 +1,5 @@
+import { onStopSignal } from '../../schemas/stop-signals.ts'
+
 const CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 export interface Interruption {
@@ -25,13 +27,11 @@ export function interruption(graceSeconds: number): Interruption {
     console.error('not all that was sent has been acknowledged')
     process.exit(exitCode)
   }
-  const onSignal = (name: 'SIGINT' | 'SIGTERM'): void => {
-    if (controller.signal.aborted) giveUp()
+  const release = onStopSignal((name) => {
     exitCode = CODES[name]
     controller.abort()
     grace = setTimeout(giveUp, graceSeconds * 1000)
-  }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
+  }, giveUp)
   return {
     signal: controller.signal,
     get exitCode() {
@@ -42,7 +42,7 @@ export function interruption(graceSeconds: number): Interruption {
     },
     done() {
       clearTimeout(grace)
-      process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
+      release()
     },
   }
 }

@@ -155,6 +155,7 @@ function tryParse(text: string, more?: Options): string[][] | string {
 
 /** Whether the line, a quote inside a value taken as it stands, has every column. */
 function isWhole(text: string, width: number): boolean {
+  if (text.split(',').length < width) return false
   const rows = tryParse(text, { relax_quotes: true })
   return Array.isArray(rows) && rows[0]?.length === width
 }

@@ -1,5 +1,4 @@
 import { Presets, SingleBar } from 'cli-progress'
-import type { BadLine } from './batch.ts'
 import type { Progress } from './produce.ts'
 
 /** Milliseconds between two lines of progress where there is no terminal. */
@@ -8,8 +7,8 @@ const LINE_INTERVAL = 10_000
 export interface ProgressLine {
   /** @param fraction of the work that is done, 0..1; undefined where there is no end to measure by */
   update(progress: Progress, fraction: number | undefined): void
-  /** Names a bad line, above the bar if there is one. */
-  bad(bad: BadLine): void
+  /** Writes a line, above the bar if there is one. */
+  note(text: string): void
   stop(): void
 }
 
@@ -18,7 +17,6 @@ export function createProgressLine(stderr: NodeJS.WriteStream): ProgressLine {
   return stderr.isTTY ? bar(stderr) : lines(stderr)
 }
 
-const badText = ({ line, reason }: BadLine): string => `bad line ${line}: ${reason}\n`
 const count = (n: number): string => n.toLocaleString('en-US')
 
 function lines(stderr: NodeJS.WriteStream): ProgressLine {
@@ -30,13 +28,13 @@ function lines(stderr: NodeJS.WriteStream): ProgressLine {
       const share = fraction === undefined ? '' : ` (${Math.floor(fraction * 100)} %)`
       stderr.write(`${count(produced)} records acknowledged${share}\n`)
     },
-    bad: (bad) => void stderr.write(badText(bad)),
+    note: (text) => void stderr.write(`${text}\n`),
     stop() {},
   }
 }
 
 function bar(stderr: NodeJS.WriteStream): ProgressLine {
-  const started = performance.now()
+  let started: number | undefined
   const single = new SingleBar(
     {
       stream: stderr,
@@ -48,14 +46,20 @@ function bar(stderr: NodeJS.WriteStream): ProgressLine {
     },
     Presets.shades_classic,
   )
-  single.start(1, 0, { produced: 0, rate: 0 })
   return {
     update({ produced }, fraction = 0) {
+      if (started === undefined) single.start(1, 0, { produced: 0, rate: 0 })
+      started ??= performance.now()
       const seconds = (performance.now() - started) / 1000
-      single.update(fraction, { produced: count(produced), rate: count(Math.round(produced / seconds)) })
+      const rate = seconds > 0 ? count(Math.round(produced / seconds)) : 0
+      single.update(fraction, { produced: count(produced), rate })
     },
-    bad(bad) {
-      stderr.write(`\r\x1b[K${badText(bad)}`)
+    note(text) {
+      if (started === undefined) {
+        stderr.write(`${text}\n`)
+        return
+      }
+      stderr.write(`\r\x1b[K${text}\n`)
       single.render()
     },
     stop: () => single.stop(),

@@ -1,10 +1,11 @@
-import kafkajs, { type Message, type Producer } from 'kafkajs'
+import type { Message, Producer } from 'kafkajs'
 import { createKafka, createTopics } from '../../schemas/kafka.ts'
 import type { Logger } from '../../schemas/log.ts'
 import { transactionSchemaId } from '../../schemas/registry.ts'
 import { mayCreateTopics, mayRegisterSchemas, type Needed } from '../../schemas/settings.ts'
 import { type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
+import { keyPartitioner } from './partitioner.ts'
 
 /** Where transactions are sent. */
 export interface TransactionSink {
@@ -27,6 +28,8 @@ export interface KafkaSinkOptions {
  * message.max.bytes, 1 MiB by default.
  */
 const MAX_REQUEST_BYTES = 900_000
+/** Some four minutes; kafkajs alone would give a record up after 5 tries, idempotent or not. */
+const RETRY = { retries: 50, maxRetryTime: 5000 }
 /** What Kafka's format adds to a record's key and value. */
 const RECORD_OVERHEAD_BYTES = 24
 
@@ -37,7 +40,7 @@ const RECORD_OVERHEAD_BYTES = 24
  */
 export async function kafkaSink({ settings, log }: KafkaSinkOptions): Promise<TransactionSink> {
   const topic = settings.TRANSACTIONS_TOPIC
-  const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-produce', log)
+  const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-produce', withoutWarnings(log))
   await prepareTopic(kafka, settings)
   const schemaId = await transactionSchemaId(
     settings.SCHEMA_REGISTRY_URL,
@@ -50,12 +53,14 @@ export async function kafkaSink({ settings, log }: KafkaSinkOptions): Promise<Tr
     idempotent: true,
     maxInFlightRequests: 1,
     allowAutoTopicCreation: false,
-    createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
+    createPartitioner: keyPartitioner,
+    retry: RETRY,
   })
   await producer.connect()
 
-  // One request at a time: when one fails, kafkajs gives its sequence numbers back and a concurrent one takes them;
-  // a broker that had stored the first then acknowledges the second without storing it (tulios/kafkajs#1050).
+  // One request at a time: when one fails, kafkajs gives its sequence numbers back, and a concurrent one takes them.
+  // A broker that had stored the first one then refuses the second, or takes it for the first and stores nothing
+  // (tulios/kafkajs#1050).
   let last: Promise<void> = Promise.resolve()
   return {
     send(transactions) {
@@ -72,6 +77,10 @@ export async function kafkaSink({ settings, log }: KafkaSinkOptions): Promise<Tr
     },
   }
 }
+
+/** kafkajs warns that an idempotent producer should try for ever; but a command must end at some time. */
+const withoutWarnings = (log: Logger): Logger =>
+  log.isLevelEnabled('warn') ? log.child({}, { level: 'error' }) : log
 
 async function prepareTopic(kafka: ReturnType<typeof createKafka>, settings: KafkaSinkOptions['settings']) {
   const admin = kafka.admin()

@@ -34,7 +34,7 @@ const category = (name: string, channel: Channel, level: number, weight: number)
 
 export const GAMBLING = category('Gambling', 'CARD_PRESENT', 1, 1)
 
-export const CATEGORIES: readonly Category[] = [
+const CATEGORIES: readonly Category[] = [
   category('Groceries', 'CARD_PRESENT', 1, 10),
   category('Restaurants', 'CARD_PRESENT', 0.9, 8),
   category('Fuel', 'CARD_PRESENT', 1.2, 4),

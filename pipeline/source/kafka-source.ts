@@ -186,12 +186,17 @@ export class KafkaSource {
     }
   }
 
-  /** Records that consumers never see (control records, aborted transactions): kafkajs steps over them by itself. */
+  /**
+   * Records that consumers never see (control records, aborted transactions): kafkajs steps over them by itself. An
+   * empty batch moves the position, which would stand before them until the next record otherwise, and so the lag.
+   */
   #passHole(partition: number, firstOffset: string | null, lastOffset: string): void {
     const owner = this.#owned.get(partition)
-    if (owner !== undefined && firstOffset !== null && Number(firstOffset) === owner.cursor) {
-      owner.cursor = Number(lastOffset) + 1
-    }
+    if (owner === undefined || firstOffset === null || Number(firstOffset) !== owner.cursor) return
+    const next = Number(lastOffset) + 1
+    void this.queue.put(createBatch(owner, owner.position, next, []))
+    owner.cursor = next
+    owner.position = next
   }
 
   #fail(error: Error): void {

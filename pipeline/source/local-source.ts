@@ -1,8 +1,9 @@
-import kafkajs, { type PartitionerArgs } from 'kafkajs'
+import type { PartitionerArgs } from 'kafkajs'
 import { type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
 import { createBatch, type Ownership } from '../batch.ts'
 import { FatalError, type SourceRecord } from '../errors.ts'
+import { keyPartitioner } from '../produce/partitioner.ts'
 import type { TransactionSink } from '../produce/sink.ts'
 import type { Source } from '../run.ts'
 import { type OwnershipOptions, takePartition } from '../store/ownerships.ts'
@@ -29,7 +30,7 @@ export interface LocalSourceOptions extends OwnershipOptions {
 export class LocalSource implements Source, TransactionSink {
   readonly queue: BatchQueue
   readonly #options: LocalSourceOptions
-  readonly #partitionOf = kafkajs.Partitioners.DefaultPartitioner()
+  readonly #partitionOf = keyPartitioner()
   readonly #owned: Ownership[] = []
   #ended = false
   #last: Promise<void> = Promise.resolve()

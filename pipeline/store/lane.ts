@@ -57,8 +57,9 @@ export class Lane {
           const outcome = await this.#resolve(client, batch)
           if (outcome !== 'retry') return outcome
         }
-        await prepare?.()
-        prepare = null
+        const preparation: (() => Promise<void>) | null = prepare
+        prepare = null // if it fails, the next try tells again what is wrong
+        await preparation?.()
         return await this.#tryOnce(client, batch)
       } catch (cause) {
         const error = cause as Error & { code?: string }
@@ -152,6 +153,9 @@ export class Lane {
 
   async #leaveOutDuplicates(batch: Batch): Promise<void> {
     const { duplicates, conflicts } = await findDuplicates(await this.#connected(), batch)
+    // The other one may have been rolled back meanwhile; as an ordinary failure this waits before it tries again.
+    if (duplicates.size + conflicts.size === 0)
+      throw new Error('PostgreSQL told of a duplicate that is not there')
     const rejects = new Map(
       [...conflicts].map((row) => [
         row,
@@ -217,7 +221,10 @@ async function copy(client: pg.Client, chunks: Buffer[]): Promise<void> {
   const stream = client.query(copyFrom(COPY_TRANSACTIONS))
   // `finish` comes when the server has taken all; an error comes as an event and rejects both waits.
   const finished = once(stream, 'finish')
-  for (const chunk of chunks) stream.write(chunk)
+  finished.catch(() => {}) // an error before the end is thrown by the wait for `drain`
+  // One chunk at a time: after the server's error the stream has let go of the connection, and a flush of what it
+  // still holds would end the process.
+  for (const chunk of chunks) if (!stream.write(chunk)) await once(stream, 'drain')
   stream.end()
   await finished
 }

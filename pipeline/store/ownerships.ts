@@ -33,7 +33,7 @@ export async function takePartition(
     refuseGap(topic, partition, position, range)
     const states = new AccountStates(latenessMs)
     const began = performance.now()
-    const count = await rebuildStates(client, states, partition, position)
+    const count = await rebuildStates(client, states, partition)
     const ms = Math.round(performance.now() - began)
     log.info(
       { topic, partition, position, rebuilt_from: count, accounts: states.accounts, ms },

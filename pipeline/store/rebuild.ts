@@ -10,15 +10,15 @@ const ROWS = 20_000
 type StateRow = [string, number, number, string]
 
 /**
- * Brings a partition's state to the position: the stored transactions before it, in the order of their offsets, go
- * through the very function that computed their features. What was skipped is not in the table, hence left out again.
+ * Brings a partition's state to the position: its stored transactions, in the order of their offsets, go through the
+ * very function that computed their features. What was skipped is not in the table, hence left out again. Where the
+ * position was set back by hand, those behind it count too: their records will be duplicates, which change no state.
  * @returns how many transactions
  */
 export async function rebuildStates(
   client: pg.ClientBase,
   states: AccountStates,
   partition: number,
-  position: number,
 ): Promise<number> {
   let count = 0
   const features = new Float64Array(FEATURE_COUNT)
@@ -28,7 +28,7 @@ export async function rebuildStates(
       text: `DECLARE history NO SCROLL CURSOR FOR
         SELECT account_id, (extract(epoch FROM timestamp) * 1000)::bigint AS ms,
                (amount * ${AMOUNT_UNITS})::bigint AS units, location
-        FROM transactions WHERE kafka_partition = ${Math.trunc(partition)} AND kafka_offset < ${Math.trunc(position)}
+        FROM transactions WHERE kafka_partition = ${Math.trunc(partition)}
         ORDER BY kafka_offset`,
     })
     for (;;) {

@@ -62,13 +62,14 @@ export async function readOrCreatePosition(
   return readPositionFinally(client, topic, partition)
 }
 
-/** Records that were processed without becoming a row. */
+/** Records that were processed without becoming a row. A topic that is read again leaves some out again. */
 export async function insertSkipped(client: pg.ClientBase, batch: Batch): Promise<void> {
   const offsets = [...batch.duplicates, ...batch.rejects.map((r) => r.record.offset)]
   const codes = [...batch.duplicates.map(() => 'DUPLICATE'), ...batch.rejects.map((r) => r.code as string)]
   await client.query(
     `INSERT INTO skipped (topic, partition, "offset", code)
-     SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[])`,
+     SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[])
+     ON CONFLICT (topic, partition, "offset") DO NOTHING`,
     [batch.owner.topic, batch.owner.partition, offsets, codes],
   )
 }

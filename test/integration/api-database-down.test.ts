@@ -72,22 +72,20 @@ test('with the database stopped every call gets 503 within two seconds, and work
   }
 })
 
-/** A TCP proxy that can fall silent, as a network does that drops everything. */
+/** A TCP proxy that can drop everything, or all that comes over the connections that it has now. */
 async function silenceable(t: Scope, target: URL) {
   const sockets = new Set<Socket>()
+  const forgotten = new Set<Socket>()
   let silent = false
   const server = createServer((near) => {
-    sockets.add(near)
     const far = new Socket().connect(Number(target.port), target.hostname)
-    sockets.add(far)
-    near
-      .on('data', (data) => silent || far.write(data))
-      .on('close', () => far.destroy())
-      .on('error', () => {})
-    far
-      .on('data', (data) => silent || near.write(data))
-      .on('close', () => near.destroy())
-      .on('error', () => {})
+    const join = (from: Socket, to: Socket) => {
+      sockets.add(from)
+      from.on('data', (data) => silent || forgotten.has(from) || to.write(data))
+      from.on('close', () => to.destroy()).on('error', () => {})
+    }
+    join(near, far)
+    join(far, near)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
@@ -98,8 +96,11 @@ async function silenceable(t: Scope, target: URL) {
   url.port = String((server.address() as { port: number }).port)
   return {
     url: url.href,
-    silence: () => {
-      silent = true
+    setSilent: (on: boolean) => {
+      silent = on
+    },
+    forgetConnections: () => {
+      for (const socket of sockets) forgotten.add(socket)
     },
   }
 }
@@ -108,7 +109,7 @@ test('when the database falls silent a call gets 503 within two seconds, but a s
   const url = await freshDatabase(t)
   await insert(url, [{ id: 'T' }])
   const proxy = await silenceable(t, new URL(url))
-  const { call, bare, pool } = testApp({ env: { DATABASE_URL: proxy.url } })
+  const { call, bare, pool } = testApp({ env: { DATABASE_URL: proxy.url, STATEMENT_TIMEOUT_MS: '3000' } })
   t.after(() => Promise.race([pool.end(), sleep(100)]))
 
   const holding = query(
@@ -120,7 +121,7 @@ test('when the database falls silent a call gets 503 within two seconds, but a s
   assert.equal(slow.status, 200)
   await holding
 
-  proxy.silence()
+  proxy.setSilent(true)
   for (const made of [
     () => call('GET', ANOMALIES),
     () => call('GET', ANOMALIES),
@@ -130,6 +131,24 @@ test('when the database falls silent a call gets 503 within two seconds, but a s
     assert.equal((await made()).status, 503)
     assert.ok(performance.now() - started < 2000, `${performance.now() - started} ms`)
   }
+  // What was asked meanwhile was never answered: those connections are of no use any more.
+  proxy.setSilent(false)
+  await until(async () => (await call('GET', ANOMALIES)).status === 200, { what: 'an answer again' })
+  await until(() => pool.totalCount === pool.idleCount, { what: 'every connection to be given back' })
+  const together = Array.from({ length: 10 }, async () => (await call('GET', ANOMALIES)).status)
+  const statuses = await Promise.race([Promise.all(together), sleep(3000, ['no answer'], { ref: false })])
+  assert.deepEqual(new Set<unknown>(statuses), new Set([200]))
+})
+
+test('a connection that the network forgot is given up soon after the statement timeout', async (t) => {
+  const proxy = await silenceable(t, new URL(await freshDatabase(t)))
+  const { call, pool } = testApp({ env: { DATABASE_URL: proxy.url, STATEMENT_TIMEOUT_MS: '500' } })
+  t.after(() => Promise.race([pool.end(), sleep(100)]))
+  assert.equal((await call('GET', ANOMALIES)).status, 200)
+  proxy.forgetConnections()
+  const answer = await Promise.race([call('GET', ANOMALIES), sleep(3000, undefined, { ref: false })])
+  assert.equal(answer?.status, 503)
+  assert.equal((await call('GET', ANOMALIES)).status, 200)
 })
 
 test('a database without tables is not ready, and says so in the log', async (t) => {

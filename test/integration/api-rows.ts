@@ -42,9 +42,10 @@ export async function insert(url: string, rows: Row[]): Promise<void> {
   }
 }
 
-/** An app over a database of its own. */
+/** An app over a database of its own, whose sessions are not in UTC: nothing may depend on their zone. */
 export async function open(t: Scope, rows: Row[], options: AppOptions = {}) {
   const url = await freshDatabase(t)
+  await query(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET timezone = 'Asia/Kolkata'`)
   await insert(url, rows)
   const app = testApp({ ...options, env: { DATABASE_URL: url, ...options.env } })
   t.after(() => app.pool.end())

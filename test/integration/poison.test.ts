@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { SchemaType } from '@kafkajs/confluent-schema-registry'
-import kafkajs, { type IHeaders, type Message } from 'kafkajs'
+import type { IHeaders, Message } from 'kafkajs'
 import type { RejectCode } from '../../pipeline/errors.ts'
 import { createRegistry } from '../../schemas/registry.ts'
 import { type Transaction, transactionSchemaText } from '../../schemas/transaction.ts'
@@ -16,29 +16,11 @@ import {
   type StoredMessage,
   sendMessages,
   sendTransactions,
-  withAdmin,
+  takeAnything,
 } from '../support/topics.ts'
 import { transaction } from '../support/transactions.ts'
 
 const MB = 2 ** 20
-
-/** Lets the topic take large records, and records with any time of their own. */
-const allowAnything = (settings: KafkaSettings) =>
-  withAdmin(settings, (admin) =>
-    admin.alterConfigs({
-      validateOnly: false,
-      resources: [
-        {
-          type: kafkajs.ConfigResourceTypes.TOPIC,
-          name: settings.TRANSACTIONS_TOPIC,
-          configEntries: [
-            { name: 'max.message.bytes', value: String(12 * MB) },
-            { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' },
-          ],
-        },
-      ],
-    }),
-  )
 
 interface Poison {
   what: string
@@ -156,7 +138,7 @@ const origin = (headers: IHeaders) => `${headers['weir-partition']}/${headers['w
 
 test('each poisonous record is in the dead-letter topic once, as it was received; the good ones are stored', async (t) => {
   const settings = await testSettings(t)
-  await allowAnything(settings)
+  await takeAnything(settings)
   const encode = await encoder(settings)
   const bad = await poisons(t, settings)
   const good = [

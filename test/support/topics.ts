@@ -58,6 +58,24 @@ export async function withAdmin<T>(settings: KafkaSettings, use: (admin: Admin) 
   }
 }
 
+/** Lets the transactions topic take large records, and records with any time of their own. */
+export const takeAnything = (settings: KafkaSettings): Promise<unknown> =>
+  withAdmin(settings, (admin) =>
+    admin.alterConfigs({
+      validateOnly: false,
+      resources: [
+        {
+          type: kafkajs.ConfigResourceTypes.TOPIC,
+          name: settings.TRANSACTIONS_TOPIC,
+          configEntries: [
+            { name: 'max.message.bytes', value: String(64 * 2 ** 20) },
+            { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' },
+          ],
+        },
+      ],
+    }),
+  )
+
 /** The next offset of each partition of a topic. */
 export async function endOffsets(
   settings: KafkaSettings,

@@ -26,7 +26,8 @@ const run = (pipeline_tps: number, bare_copy_rps: number): Run => ({
   bare_copy_rps,
   decode_rps: 600_000,
   copy_table_rps: 300_000,
-  order: ['pipeline_tps', 'bare_copy_rps', 'decode_rps', 'copy_table_rps'],
+  pipeline_cpu_us: 6.5,
+  order: ['decode', 'bare_copy', 'copy_table', 'pipeline'],
 })
 
 test('the median of an odd number of figures is the middle one, of an even number the mean of the two', () => {
@@ -41,6 +42,12 @@ test('each figure is the median of its runs, and the ratios are of those medians
   assert.equal(report.bare_copy_rps, 450_000)
   assert.equal(report.ratio_to_bare_copy, 0.244)
   assert.equal(report.ratio_to_decode, 0.183)
+})
+
+test('without processor times, as off Linux, there is none to report', () => {
+  const report = summarise([{ ...run(100_000, 500_000), pipeline_cpu_us: null }], context)
+  assert.equal(report.pipeline_cpu_us, null)
+  assert.match(renderText(report), /own process: unknown us a transaction/)
 })
 
 test('the JSON has the keys that other programs read, and each run', () => {

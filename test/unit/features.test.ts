@@ -96,6 +96,16 @@ test('an event exactly ALLOWED_LATENESS behind counts in windows, a millisecond 
   assert.equal(feature(batch, 4, 'account_mean'), 15 / 4)
 })
 
+test('what is dropped from memory is what no window of an event in time can reach', () => {
+  const owner = ownership({ latenessMs: DAY })
+  const at = (ms: number) => judge([transaction({ timestamp: NOON + ms })], { owner })
+  at(0)
+  at(1)
+  at(2 * DAY)
+  // A day behind, so its window begins, exclusively, where the first event is.
+  assert.equal(feature(at(DAY), 0, 'count_24h'), 1)
+})
+
 test('sums of the largest amounts are exact up to 900 of them in a window', () => {
   const transactions = Array.from({ length: 901 }, (_, i) =>
     transaction({ timestamp: NOON + i, amount: 9_999_999_999_999 - i }),
@@ -124,7 +134,7 @@ test("an account's memory is that of the longest window and lateness, not of its
   const oneDay = (day: number) => {
     for (let i = 0; i < 200; i++) {
       const undo = states.begin()
-      for (let k = 0; k < 20; k++) {
+      for (let k = 0; k < 120; k++) {
         states.observe(
           transaction({ account_id: `a-${k}`, timestamp: NOON + day * DAY + i * 400_000 }),
           undo,

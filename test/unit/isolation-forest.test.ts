@@ -25,7 +25,9 @@ test('raw scores are those of a plain walk through the trees', () => {
   const rows = cloud(1000, WIDTH, 2)
   const forest = train(rows, 3)
   const trees = treesOf(forest)
-  for (const x of [...rows, ...cloud(200, WIDTH, 4).map((row) => row.map((value) => value * 4))]) {
+  const outside = cloud(200, WIDTH, 4).map((row) => row.map((value) => value * 4))
+  const onThresholds = trees.flatMap((tree) => ('path' in tree ? [] : [Array(WIDTH).fill(tree.threshold)]))
+  for (const x of [...rows, ...outside, ...onThresholds]) {
     const mean = trees.reduce((sum, tree) => sum + pathLength(tree, x), 0) / trees.length
     assert.ok(Math.abs(rawScore(forest, Float64Array.from(x)) - 2 ** (-mean / averagePath(256))) < 1e-9)
   }

@@ -119,6 +119,18 @@ describe('a CSV line', () => {
     )
   })
 
+  test('that goes on over lines and has the wrong number of columns is bad, and so is each of its lines', async () => {
+    const result = await read([HEADER, line('t2'), 'x,"a', 'b",c', line('t5')].join('\n'))
+    assert.deepStrictEqual(
+      [ids(result), badLines(result)],
+      [
+        ['t2', 't5'],
+        [3, 4],
+      ],
+    )
+    assert.equal(result.bad[0].reason, 'has 3 columns; the header has 6')
+  })
+
   test('may quote any value, with commas and doubled quotes', async () => {
     const { transactions } = await read(`${HEADER}\n"t","a","2026-01-01","1.50","a ""b"", c",""\n`)
     assert.equal(transactions[0].merchant_category, 'a "b", c')

@@ -48,10 +48,10 @@ for (const [what, changes, code] of cases) {
   })
 }
 
-test('a Kafka time far in the future lets no event time beyond the year 9999 through', () => {
+test('a Kafka time far in the future lets no event time from 2200 on through', () => {
   const claimed = Number.MAX_SAFE_INTEGER
-  assert.equal(check({ timestamp: Date.UTC(9999, 11, 31, 23, 59, 59, 999) }, claimed), null)
-  assert.equal(check({ timestamp: Date.UTC(10_000, 0, 1) }, claimed), 'INVALID_TIMESTAMP')
+  assert.equal(check({ timestamp: Date.UTC(2200, 0, 1) - 1 }, claimed), null)
+  assert.equal(check({ timestamp: Date.UTC(2200, 0, 1) }, claimed), 'INVALID_TIMESTAMP')
   assert.equal(check({ timestamp: claimed }, claimed), 'INVALID_TIMESTAMP')
 })
 

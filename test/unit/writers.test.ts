@@ -2,22 +2,23 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { transactionType } from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
+import { pass, stopTime } from '../support/time.ts'
 import { record, transaction } from '../support/transactions.ts'
 import { codeOf, decodeAll, notFound, registryOf, writersOf } from '../support/writers.ts'
 
-const valueOf = (id: number) => frame(id, transactionType, transaction())
+const framedWith = (id: number) => frame(id, transactionType, transaction())
 
 test('a schema is asked for once, then known', async () => {
   const registry = registryOf()
   const writers = writersOf(registry)
-  for (let i = 0; i < 3; i++) assert.equal(await codeOf(valueOf(1), writers), null)
+  for (let i = 0; i < 3; i++) assert.equal(await codeOf(framedWith(1), writers), null)
   assert.deepEqual(registry.asked, [1])
 })
 
 test('an id that the registry does not know is asked for three times in five seconds, then UNKNOWN_SCHEMA', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] })
+  stopTime(t)
   const registry = registryOf()
-  const code = codeOf(valueOf(9), writersOf(registry))
+  const code = codeOf(framedWith(9), writersOf(registry))
   let decided = false
   code.then(() => {
     decided = true
@@ -32,9 +33,9 @@ test('an id that the registry does not know is asked for three times in five sec
 })
 
 test('a hundred unknown ids in one batch wait no longer than one does', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] })
-  const records = Array.from({ length: 100 }, (_, i) => record(valueOf(100 + i), { offset: i }))
-  const batch = decodeAll([...records, record(valueOf(1), { offset: 100 })])
+  stopTime(t)
+  const records = Array.from({ length: 100 }, (_, i) => record(framedWith(100 + i), { offset: i }))
+  const batch = decodeAll([...records, record(framedWith(1), { offset: 100 })])
   await pass(t, 2500)
   await pass(t, 2500)
   const { rejects, transactions } = await batch
@@ -43,27 +44,27 @@ test('a hundred unknown ids in one batch wait no longer than one does', async (t
 })
 
 test('an unknown id is not asked for again within a minute, and is taken once it was registered', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] })
+  stopTime(t)
   const registry = registryOf()
   const writers = writersOf(registry)
-  const first = codeOf(valueOf(9), writers)
+  const first = codeOf(framedWith(9), writers)
   await pass(t, 2500)
   await pass(t, 2500)
   assert.equal(await first, 'UNKNOWN_SCHEMA')
   registry.known[9] = transactionType
   await pass(t, 59_000)
-  assert.equal(await codeOf(valueOf(9), writers), 'UNKNOWN_SCHEMA')
+  assert.equal(await codeOf(framedWith(9), writers), 'UNKNOWN_SCHEMA')
   assert.equal(registry.asked.length, 3)
   await pass(t, 2000)
-  assert.equal(await codeOf(valueOf(9), writers), null)
+  assert.equal(await codeOf(framedWith(9), writers), null)
 })
 
 test('while the registry is away the batch waits, and nothing is rejected', async (t) => {
-  t.mock.timers.enable({ apis: ['setTimeout', 'Date'] })
+  stopTime(t)
   let away = true
   const registry = registryOf()
   const code = codeOf(
-    valueOf(1),
+    framedWith(1),
     writersOf({
       getSchema: (id) => (away ? Promise.reject(new Error('connect ECONNREFUSED')) : registry.getSchema(id)),
     }),
@@ -77,16 +78,9 @@ test('while the registry is away the batch waits, and nothing is rejected', asyn
 test('closing ends the wait for a registry', async () => {
   const closing = new AbortController()
   const code = codeOf(
-    valueOf(9),
+    framedWith(9),
     writersOf({ getSchema: (id) => Promise.reject(notFound(id)) }, closing.signal),
   )
   closing.abort()
   await assert.rejects(code, { name: 'AbortError' })
 })
-
-/** Lets time pass, once what waits for promises has come to its timers. */
-async function pass(t: Parameters<NonNullable<Parameters<typeof test>[0]>>[0], ms: number): Promise<void> {
-  for (let i = 0; i < 1000; i++) await Promise.resolve()
-  t.mock.timers.tick(ms)
-  for (let i = 0; i < 1000; i++) await Promise.resolve()
-}

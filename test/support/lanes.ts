@@ -1,0 +1,47 @@
+import { Readable } from 'node:stream'
+import type { Batch, Ownership } from '../../pipeline/batch.ts'
+import { createMetrics } from '../../pipeline/metrics.ts'
+import type { Model } from '../../pipeline/models/model.ts'
+import { fraudPipeline } from '../../pipeline/pipeline.ts'
+import { loadRules } from '../../pipeline/rules/rules.ts'
+import { store } from '../../pipeline/stages/store.ts'
+import type { Lane, StoreOutcome } from '../../pipeline/store/lane.ts'
+import { constantModel } from './batches.ts'
+import { registryOf, writersOf } from './writers.ts'
+
+/** Lanes without a database: what `store` returns is what becomes of a batch. */
+export const fakeLanes = (count: number, store: (batch: Batch) => Promise<StoreOutcome>): Lane[] =>
+  Array.from({ length: count }, () => ({ store }) as unknown as Lane)
+
+export interface RunOptions {
+  source: Iterable<Batch> | AsyncIterable<Batch>
+  store: (batch: Batch) => Promise<StoreOutcome>
+  lanes?: number
+  size?: number
+  model?: Model
+  registry?: Parameters<typeof writersOf>[0]
+}
+
+/** The whole pipeline over an in-memory source and lanes without a database. */
+export function runPipeline({ source, lanes = 2, size = 2, ...options }: RunOptions) {
+  const stored: Batch[] = []
+  const fenced: Ownership[] = []
+  const end = store({
+    lanes: fakeLanes(lanes, options.store),
+    queueBatches: size,
+    metrics: createMetrics(),
+    onStored: (batch) => stored.push(batch),
+    onFenced: ({ owner }) => fenced.push(owner),
+  })
+  const done = fraudPipeline({
+    source: Readable.from(source, { highWaterMark: size }),
+    writers: writersOf(options.registry ?? registryOf()),
+    rules: loadRules(),
+    model: options.model ?? constantModel(0),
+    threshold: 0.7,
+    store: end,
+    size,
+  })
+  done.catch(() => {}) // tests that expect an error await it later
+  return { done, stored, fenced }
+}
