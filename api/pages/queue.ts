@@ -32,7 +32,7 @@ interface QueuePage {
 const SCORES = [0, 0.8, 0.9, 0.95]
 
 /** The address of the queue with a filter; what is as usual is left out. */
-export function queuePath({ status, min_score, offset }: QueueFilter): string {
+function queuePath({ status, min_score, offset }: QueueFilter): string {
   const query = new URLSearchParams()
   if (status !== 'NEW') query.set('status', status)
   if (min_score > 0) query.set('min_score', String(min_score))

@@ -8,7 +8,7 @@ import { rejudgeWithout } from '../../pipeline/store/rejudge.ts'
 import { batchOf, feature, ownership } from '../support/batches.ts'
 import { histories, latenesses } from '../support/histories.ts'
 import { play, type Step } from '../support/schedule.ts'
-import { HOUR, NOON, transaction } from '../support/transactions.ts'
+import { DAY, NOON, transaction } from '../support/transactions.ts'
 
 const cuts = fc.array(fc.record({ do: fc.constant('judge' as const), take: fc.nat(12) }))
 
@@ -115,19 +115,19 @@ test('a batch that is judged again keeps its place before its successors', () =>
 test('rounds of undo and commit over the same accounts use the same memory again', () => {
   const { states } = ownership()
   const out = new Float64Array(FEATURE_COUNT)
-  /** A batch of two hours: eight transactions of each account, at seven places, so that blocks must grow. */
+  /** Twenty transactions of each account, days after the last batch: blocks grow, and drop what is old. */
   const observeAll = (round: number, accounts: number) => {
     const undo = states.begin()
-    for (let i = 0; i < 8 * accounts; i++) {
-      const timestamp = NOON + round * 2 * HOUR + i
+    for (let i = 0; i < 20 * accounts; i++) {
+      const timestamp = NOON + round * 3 * DAY + i
       const tx = transaction({ account_id: `a-${i % accounts}`, timestamp, location: `place-${i % 7}` })
       states.observe(tx, undo, out, 0)
     }
     return undo
   }
   const round = (n: number) => {
-    const first = observeAll(n, 300)
-    const second = observeAll(n, 350)
+    const first = observeAll(n, 150)
+    const second = observeAll(n, 175)
     states.undo(second)
     states.commit(first)
   }
@@ -135,5 +135,5 @@ test('rounds of undo and commit over the same accounts use the same memory again
   const { bytes } = states
   for (let n = 60; n < 160; n++) round(n)
   assert.equal(states.bytes, bytes)
-  assert.equal(states.accounts, 300)
+  assert.equal(states.accounts, 150)
 })
