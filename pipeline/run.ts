@@ -4,6 +4,7 @@ import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
 import type { Ownership } from './batch.ts'
 import type { Writers } from './decode/writers.ts'
+import { FatalError } from './errors.ts'
 import { serveHealth } from './health.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { loadActiveModel } from './models/store.ts'
@@ -109,11 +110,9 @@ export async function runStages(
         committer.note(batch.owner, batch.nextOffset)
       },
       onFenced({ owner }) {
-        log.warn(
-          { partition: owner.partition },
-          'the position was moved by somebody else; the batch is forgotten',
-        )
-        source.retake(owner).catch((error) => source.queue.stream.destroy(error))
+        source.retake(owner).catch((error) => {
+          if (!closing.signal.aborted) source.queue.stream.destroy(error)
+        })
       },
     }),
   })
@@ -125,14 +124,21 @@ export async function runStages(
   )
   log.info({ url: health.url }, 'metrics and health are served')
 
+  const limit = settings.SHUTDOWN_SECONDS * 1000
   const release = async () => {
-    await Promise.allSettled([...lanes.map((lane) => lane.close()), health.close(), close()])
+    await Promise.allSettled([source.stop(), ...lanes.map((lane) => lane.close()), health.close(), close()])
   }
-  const done = stages.finally(async () => {
-    committer.stop()
-    if (!closing.signal.aborted) closing.abort()
-    await within(2000, release())
-  })
+  const done = stages
+    .catch((error) => {
+      // What could not be finished in time when asked to stop is no failure: its position has not moved.
+      if (!closing.signal.aborted || error instanceof FatalError) throw error
+      log.warn({ reason: error.message }, 'what could not be stored in time is dropped; its position has not moved')
+    })
+    .finally(async () => {
+      committer.stop()
+      closing.abort()
+      await within(limit * 0.1, release())
+    })
   done.catch(() => {}) // whoever awaits it sees the error; nobody must
   try {
     await source.start()
@@ -146,19 +152,14 @@ export async function runStages(
     if (closing.signal.aborted) return done
     closing.abort()
     // Kafka or PostgreSQL may be away: each step has its time, the whole stays within the limit.
-    const limit = settings.SHUTDOWN_SECONDS * 1000
-    await within(limit * 0.3, committer.flush())
+    await within(limit * 0.1, committer.flush())
     await within(limit * 0.2, source.stop())
     source.queue.end()
-    const drained = await within(limit * 0.3, stages)
-    if (!drained) {
-      log.warn('what could not be stored in time is dropped; its position has not moved')
+    if (!(await within(limit * 0.5, stages))) {
       for (const lane of lanes) lane.destroy()
-      source.queue.stream.destroy(new Error('closing'))
+      source.queue.stream.destroy(new Error('the time to stop is over'))
     }
-    await done.catch((error) => {
-      if (drained) throw error
-    })
+    await done
   }
   return { healthUrl: health.url, progress, metrics, done, stop }
 }

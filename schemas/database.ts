@@ -42,6 +42,8 @@ export async function withClient<T>(
   use: (client: pg.Client) => Promise<T>,
 ): Promise<T> {
   const client = createClient(options)
+  // A connection that is lost fails the query that waits, and is told here too: without a listener it ends the process.
+  client.on('error', () => {})
   try {
     await client.connect()
   } catch (cause) {

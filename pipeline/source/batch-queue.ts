@@ -23,9 +23,9 @@ export class BatchQueue {
     return this.stream.readableLength
   }
 
-  /** @returns null when there is room for more, else a promise of room */
+  /** @returns null when there is room for more, or no use for it after the end; else a promise of room */
   put(batch: Batch): Promise<void> | null {
-    if (this.stream.push(batch)) return null
+    if (this.#ended || this.stream.push(batch)) return null
     this.#room ??= Promise.withResolvers()
     return this.#room.promise
   }

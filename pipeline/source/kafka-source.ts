@@ -88,7 +88,7 @@ export class KafkaSource {
 
   /** Takes a partition anew, from the stored position: after somebody else moved it. */
   async retake(owner: Ownership): Promise<void> {
-    if (this.#owned.get(owner.partition) !== owner) return
+    if (this.#owned.get(owner.partition) !== owner || this.#options.closing.aborted) return
     const { partition } = owner
     this.#options.log.warn(
       { partition },
@@ -149,7 +149,8 @@ export class KafkaSource {
 
   async #take({ batch, resolveOffset, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
     const owner = this.#owned.get(batch.partition)
-    if (owner === undefined || owner.lost || isStale()) return
+    const { batchMaxRecords, closing } = this.#options
+    if (owner === undefined || owner.lost || closing.aborted || isStale()) return
     // A batch that was fetched before a seek begins elsewhere; to take it would skip or repeat records.
     if (Number((batch as unknown as { fetchedOffset: string }).fetchedOffset) !== owner.cursor) {
       this.#consumer.seek({ topic: batch.topic, partition: batch.partition, offset: String(owner.cursor) })
@@ -157,7 +158,6 @@ export class KafkaSource {
     }
     this.#options.onFetched(batch.partition, Number(batch.highWatermark))
     const end = Number(batch.lastOffset()) + 1
-    const { batchMaxRecords } = this.#options
     for (let from = 0; from < batch.messages.length; from += batchMaxRecords) {
       const records = batch.messages.slice(from, from + batchMaxRecords).map(toRecord)
       const isLast = from + batchMaxRecords >= batch.messages.length
@@ -167,7 +167,7 @@ export class KafkaSource {
       owner.position = next
       if (isLast) resolveOffset(batch.messages[batch.messages.length - 1].offset)
       if (room !== null) await this.#waitFor(room, heartbeat)
-      if (owner.lost || !isRunning()) return
+      if (owner.lost || closing.aborted || !isRunning()) return
     }
   }
 

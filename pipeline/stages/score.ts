@@ -64,5 +64,8 @@ function explain(rules: Rule[], context: RuleContext, modelScore: number, limit:
   return { reasons, features }
 }
 
-/** For people and JSON; six digits after the point keep amounts exact. */
-const rounded = (value: number): number => Math.round(value * 1e6) / 1e6
+/** For people and JSON: six digits after the point, four from 10^9 on, so that amounts and their sums stay exact. */
+function rounded(value: number): number {
+  const parts = Math.abs(value) < 1e9 ? 1e6 : 1e4
+  return Math.round(value * parts) / parts
+}

@@ -96,6 +96,12 @@ test("an anomaly's features are stored with its home; what is unknown is null", 
   assert.equal(JSON.stringify(features).includes('NaN'), false)
 })
 
+test('sums of hundreds of large amounts are stored exactly', () => {
+  const amounts = [...Array(493).fill(9_999_999_999_999), 5_368_588_275_177, 5000_0000]
+  const batch = judge(amounts.map((amount) => transaction({ amount })))
+  assert.equal(batch.anomalies.get(494)?.features.sum_24h, 493_536_858_827.4684)
+})
+
 test('the messages of the shipped rules tell the figures', () => {
   const usual = (i: number) => transaction({ timestamp: NOON + i * 1000, amount: 10_0000 + (i % 2) * 10_000 })
   const history = Array.from({ length: 10 }, (_, i) => usual(i))
