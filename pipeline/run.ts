@@ -131,7 +131,10 @@ export async function runStages(
     .catch((error) => {
       // What could not be finished in time when asked to stop is no failure: its position has not moved.
       if (!closing.signal.aborted || error instanceof FatalError) throw error
-      log.warn({ reason: error.message }, 'what could not be stored in time is dropped; its position has not moved')
+      log.warn(
+        { reason: error.message },
+        'what could not be stored in time is dropped; its position has not moved',
+      )
     })
     .finally(async () => {
       committer.stop()

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { claim, PREFIX, sweep } from './claim.ts'
@@ -48,19 +48,24 @@ let keep = false
 let release = () => {}
 let closing = false
 
+/** To a parent that has just died it cannot be told; that must not stop the guardian from cleaning up. */
 const tell = (report: Report): void => {
-  if (process.connected) process.send!(report)
+  if (process.connected) process.send!(report, undefined, undefined, () => {})
 }
 
 process.on('message', (request: Request) => {
   if (closing) return
   if (request.type === 'open') void open(request.keep)
-  else if (request.type === 'spawn') run(request.id, request.job)
+  else if (request.type === 'spawn') tryToRun(request.id, request.job)
   else if (request.type === 'signal') signal(request.id, request.signal)
   else if (request.type === 'remove-at-end') removeAtEnd.push(request.path)
   else void close()
 })
 process.on('disconnect', () => void close())
+process.on('uncaughtException', (error) => {
+  console.error(error)
+  void close()
+})
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => void close())
 
 async function open(directory: string | null): Promise<void> {
@@ -95,11 +100,20 @@ const SETPRIV = '/usr/bin/setpriv'
 /** Where the system can, a server ends with the guardian, too, should that be killed itself. */
 const canTie = process.platform === 'linux' && existsSync(SETPRIV)
 
+function tryToRun(id: number, job: Job): void {
+  try {
+    run(id, job)
+  } catch (error) {
+    // Its log cannot be written, for one.
+    tell({ type: 'exited', id, how: (error as Error).message, ok: false })
+  }
+}
+
 function run(id: number, job: Job): void {
-  const log = openSync(job.log, 'a')
   const command = [job.command, ...job.args]
   if (canTie && job.stop !== null)
     command.unshift(SETPRIV, '--pdeathsig', job.stop[1].slice('SIG'.length), '--')
+  const log = openSync(job.log, 'a')
   // A process group of its own: a terminal's Ctrl-C must not stop the servers before Weir has drained.
   const child = spawn(command[0], command.slice(1), {
     cwd: job.cwd,
@@ -109,6 +123,7 @@ function run(id: number, job: Job): void {
     stdio: ['ignore', log, log],
     detached: true,
   })
+  closeSync(log)
   child.once('error', (error) => {
     running.delete(id)
     tell({ type: 'exited', id, how: error.message, ok: false })

@@ -3,7 +3,12 @@ import { test } from 'node:test'
 import { COMPATIBILITY, SchemaType } from '@kafkajs/confluent-schema-registry'
 import avro from 'avsc'
 import { createRegistry, subjectOf } from '../../schemas/registry.ts'
-import { avroOptions, formatAmount, type Transaction, transactionSchemaText } from '../../schemas/transaction.ts'
+import {
+  avroOptions,
+  formatAmount,
+  type Transaction,
+  transactionSchemaText,
+} from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
 import { testSettings } from '../harness.ts'
 import { runToEnd } from '../support/pipelines.ts'
@@ -77,7 +82,13 @@ test('records of older and newer writers are read to the right values, mixed wit
     if (i % 3 === 0) {
       const { transaction_id, account_id, timestamp, amount } = tx
       messages.push({ key, value: writeOlder({ transaction_id, account_id, timestamp, amount }) })
-      const defaults = { currency: 'EUR', merchant_id: null, merchant_category: '', location: '', is_fraud: null }
+      const defaults = {
+        currency: 'EUR',
+        merchant_id: null,
+        merchant_category: '',
+        location: '',
+        is_fraud: null,
+      }
       expected.set(tx.transaction_id, { ...tx, ...defaults, channel: 'OTHER' })
     } else if (i % 3 === 1) {
       messages.push({ key, value: writeOurs(tx).value })

@@ -5,15 +5,17 @@ import { formatAmount, type Transaction, transactionType } from '../../schemas/t
 import { testSettings } from '../harness.ts'
 import { javaAvro } from '../support/java-avro.ts'
 import { runToEnd } from '../support/pipelines.ts'
+import { simulated } from '../support/simulated.ts'
 import { storedRows } from '../support/tables.ts'
 import { sendMessages } from '../support/topics.ts'
-import { simulated } from '../support/simulated.ts'
 import { transaction } from '../support/transactions.ts'
 
 const edges: Transaction[] = [
-  ...[0, 1, 127, 128, 255, 256, 32_767, 32_768, 10_000, 2 ** 31, 2 ** 47 - 1, 9_999_999_999_999].map((amount) => ({
-    amount,
-  })),
+  ...[0, 1, 127, 128, 255, 256, 32_767, 32_768, 10_000, 2 ** 31, 2 ** 47 - 1, 9_999_999_999_999].map(
+    (amount) => ({
+      amount,
+    }),
+  ),
   { timestamp: Date.UTC(2000, 0, 1) },
   { merchant_id: null, merchant_category: '', location: '' },
   { merchant_id: '', is_fraud: true },

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import { formatAmount, type Transaction } from '../../schemas/transaction.ts'
 import { query, testSettings } from '../harness.ts'
 import { runToEnd } from '../support/pipelines.ts'
+import { simulated } from '../support/simulated.ts'
 import { positions, type StoredRow, skippedOffsets, storedRows } from '../support/tables.ts'
 import { endOffsets, sendTransactions } from '../support/topics.ts'
-import { simulated } from '../support/simulated.ts'
 import { transaction } from '../support/transactions.ts'
 
 const day = 86_400_000

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { SchemaType } from '@kafkajs/confluent-schema-registry'
 import type { IHeaders, Message } from 'kafkajs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { RejectCode } from '../../pipeline/errors.ts'
 import { createRegistry } from '../../schemas/registry.ts'
 import { type Transaction, transactionSchemaText } from '../../schemas/transaction.ts'
 import { query, testSettings } from '../harness.ts'
 import { runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
-import { skippedOffsets, storedRows } from '../support/tables.ts'
+import { positions, skippedOffsets, storedRows } from '../support/tables.ts'
 import {
   encoder,
   type KafkaSettings,
@@ -17,6 +18,7 @@ import {
   sendMessages,
   sendTransactions,
   takeAnything,
+  withAdmin,
 } from '../support/topics.ts'
 import { transaction } from '../support/transactions.ts'
 
@@ -88,7 +90,11 @@ async function poisons(t: TestContext, settings: KafkaSettings): Promise<Poison[
     { what: 'a byte missing', code: 'UNDECODABLE', value: good.subarray(0, -1) },
     { what: 'trailing bytes', code: 'UNDECODABLE', value: Buffer.concat([good, Buffer.from([0])]) },
     { what: 'no such channel', code: 'UNDECODABLE', value: withByte(-2, 0x7e) },
-    { what: '5 MB of rubbish', code: 'UNDECODABLE', value: Buffer.concat([good.subarray(0, 5), Buffer.alloc(5 * MB, 7)]) },
+    {
+      what: '5 MB of rubbish',
+      code: 'UNDECODABLE',
+      value: Buffer.concat([good.subarray(0, 5), Buffer.alloc(5 * MB, 7)]),
+    },
     { what: 'broken UTF-8', code: 'INVALID_TEXT', value: broken },
     invalid('a NUL character', 'INVALID_TEXT', { location: 'Ly\0on' }),
     invalid('a NUL character in an id', 'INVALID_TEXT', { transaction_id: 'a\0b' }),
@@ -196,6 +202,24 @@ test('each poisonous record is in the dead-letter topic once, as it was received
     await skippedOffsets(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC),
     poisonous.map((record) => `${place(record)} ${bad[Number(record.headers!.number)].code}`),
   )
+})
+
+test('a dead letter that cannot be sent holds its position back, and nothing is lost once it can', async (t) => {
+  const settings = await testSettings(t, { CREATE_TOPICS: 'false', TOPIC_PARTITIONS: '1' })
+  const later = { ...settings, DEAD_LETTER_TOPIC: `${settings.DEAD_LETTER_TOPIC}-later` }
+  const good = simulated(100, 23)
+  const invalid = transaction({ transaction_id: 'invalid', amount: -1 })
+  await sendTransactions(settings, [...good.slice(0, 50), invalid, ...good.slice(50)])
+  await using pipeline = await runningPipeline(later)
+  await sleep(1500)
+  const [held] = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
+  assert.equal(held.next_offset, 0)
+
+  await withAdmin(settings, (admin) => admin.createTopics({ topics: [{ topic: later.DEAD_LETTER_TOPIC }] }))
+  await untilProcessed(settings, { pipeline })
+  const letters = await readTopic(settings, later.DEAD_LETTER_TOPIC)
+  assert.deepEqual(new Set(letters.map((letter) => origin(letter.headers!))), new Set(['0/50']))
+  assert.equal((await storedRows(settings.DATABASE_URL)).length, 100)
 })
 
 test('a row that breaks a constraint is the only one of its batch that is dead-lettered', async (t) => {

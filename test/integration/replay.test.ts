@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { query, testSettings } from '../harness.ts'
-import { anotherRun, forgetPositions, runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
+import {
+  anotherRun,
+  forgetPositions,
+  runningPipeline,
+  runToEnd,
+  untilProcessed,
+} from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
 import { differingDecisions, positions, skippedOffsets, storedRows } from '../support/tables.ts'
 import { encoder, readTopic, sendMessages, sendTransactions, takeAnything } from '../support/topics.ts'

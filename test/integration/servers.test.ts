@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type LocalServersOptions, startServers } from '../../deploy/local/servers.ts'
 import { query, until } from '../harness.ts'
@@ -114,6 +115,25 @@ describe('local servers', () => {
 })
 
 describe('kill -9', () => {
+  test('of a parent that has asked and not been answered leaves no file', async (t) => {
+    const temporary = temporaryDirectory(t)
+    const guardian = fileURLToPath(new URL('../../deploy/local/guardian.ts', import.meta.url))
+    const parent = (ms: number) => `
+      const guardian = require('node:child_process').spawn(process.execPath, [${JSON.stringify(guardian)}],
+        { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], detached: true })
+      guardian.send({ type: 'open', keep: null })
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${ms})`
+    const env = { PATH: process.env.PATH, TMPDIR: temporary }
+    for (const ms of [40, 60, 80, 100, 120, 140]) {
+      const child = spawn(process.execPath, ['-e', parent(ms)], { env, stdio: 'ignore' })
+      await once(child, 'exit')
+    }
+    // The slowest of them may not have begun.
+    await until(() => processesIn(temporary).length === 0, { what: 'the guardians to end' })
+    await sleep(500)
+    assert.deepEqual(installationsIn(temporary), [])
+  })
+
   for (const whom of ['the parent', 'the guardian', 'both']) {
     // What ends the servers when parent and guardian die at once is Linux's alone.
     const skip = whom !== 'the parent' && process.platform !== 'linux' ? 'needs /proc' : false

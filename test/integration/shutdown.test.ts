@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelineSettings } from '../../pipeline/main.ts'
 import { controllableServers, query, testSettings, until } from '../harness.ts'
 import { databaseProxy } from '../support/database-proxy.ts'
-import { type PipelineProcess, pipelineProcess, untilStarted } from '../support/pipeline-process.ts'
+import { type PipelineProcess, pipelineProcess } from '../support/pipeline-process.ts'
 import { anotherRun, runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
 import { differingDecisions, positions, storedRows } from '../support/tables.ts'
@@ -14,19 +14,23 @@ import { sendTransactions, withAdmin } from '../support/topics.ts'
 async function terminated(process: PipelineProcess) {
   const began = performance.now()
   process.signal('SIGTERM')
-  const code = await process.ended
+  const code = await process.ended()
   return { code, seconds: (performance.now() - began) / 1000 }
 }
 
-const stored = async (url: string) => Number((await query<{ n: number }>(url, 'SELECT count(*) AS n FROM transactions'))[0].n)
+const stored = async (url: string) =>
+  Number((await query<{ n: number }>(url, 'SELECT count(*) AS n FROM transactions'))[0].n)
 
 /** Waits until some rows are in the table, but not all: the pipeline is at work. */
 const untilAtWork = (url: string, all: number) =>
-  until(async () => {
-    const count = await stored(url)
-    assert.ok(count < all, 'it was done before it could be stopped')
-    return count > 0
-  }, { seconds: 30, what: 'the first rows' })
+  until(
+    async () => {
+      const count = await stored(url)
+      assert.ok(count < all, 'it was done before it could be stopped')
+      return count > 0
+    },
+    { seconds: 30, what: 'the first rows' },
+  )
 
 async function assertPositionsMatchRows({ DATABASE_URL, TRANSACTIONS_TOPIC }: PipelineSettings) {
   const rows = await storedRows(DATABASE_URL)
@@ -92,7 +96,10 @@ test('SIGTERM while the schema registry is away ends the process with 0 within t
   const settings = await testSettings(t)
   await sendTransactions(settings, simulated(100, 54))
   const process = pipelineProcess(t, { ...settings, SCHEMA_REGISTRY_URL: 'http://127.0.0.1:1' })
-  await until(() => process.errors.includes('the schema registry gives no answer'), { seconds: 30, what: 'the warning' })
+  await until(() => process.errors.includes('the schema registry gives no answer'), {
+    seconds: 30,
+    what: 'the warning',
+  })
   const { code, seconds } = await terminated(process)
   assert.equal(code, 0, process.errors)
   assert.ok(seconds < 10, `${seconds} s`)
@@ -140,9 +147,12 @@ test('a position beyond the end of the topic is refused with the number of missi
   const settings = await testSettings(t)
   await sendTransactions(settings, simulated(200, 57))
   await runToEnd(settings)
-  await query(settings.DATABASE_URL, 'UPDATE positions SET next_offset = next_offset + 12345 WHERE partition = 1')
+  await query(
+    settings.DATABASE_URL,
+    'UPDATE positions SET next_offset = next_offset + 12345 WHERE partition = 1',
+  )
   const process = pipelineProcess(t, settings)
-  assert.equal(await process.ended, 1)
+  assert.equal(await process.ended(), 1)
   assert.match(process.errors, /ends at \d+: 12345 records are missing/)
   assert.equal(await stored(settings.DATABASE_URL), 200)
 })
@@ -171,24 +181,24 @@ test('a table that is missing ends the process with an error that names it', asy
   await query(settings.DATABASE_URL, 'ALTER TABLE skipped RENAME TO elsewhere')
   await query(settings.DATABASE_URL, 'ALTER TABLE positions RENAME TO positions_elsewhere')
   await sendTransactions(settings, simulated(50, 60))
-  assert.equal(await process.ended, 1)
+  assert.equal(await process.ended(), 1)
   assert.match(process.errors, /relation "positions" does not exist/)
 })
 
 test('a database that cannot be used is a clear error at the start', async (t) => {
   const settings = await testSettings(t)
   const url = new URL(settings.DATABASE_URL)
-  const cases: [change: (url: URL) => void, expected: RegExp][] = [
-    [(u) => void (u.port = '1'), /PostgreSQL at 127\.0\.0\.1:1\/test_\w+ \(DATABASE_URL\).*ECONNREFUSED/],
-    [(u) => void (u.password = 'wrong'), /DATABASE_URL.*password authentication failed/],
-    [(u) => void (u.pathname = 'nowhere'), /DATABASE_URL.*database "nowhere" does not exist/],
-    [(u) => void (u.pathname = 'postgres'), /is the database migrated\? See `npm run migrate`/],
+  const cases: [part: 'port' | 'password' | 'pathname', value: string, expected: RegExp][] = [
+    ['port', '1', /PostgreSQL at 127\.0\.0\.1:1\/test_\w+ \(DATABASE_URL\).*ECONNREFUSED/],
+    ['password', 'wrong', /DATABASE_URL.*password authentication failed/],
+    ['pathname', 'nowhere', /DATABASE_URL.*database "nowhere" does not exist/],
+    ['pathname', 'postgres', /is the database migrated\? See `npm run migrate`/],
   ]
-  for (const [change, expected] of cases) {
+  for (const [part, value, expected] of cases) {
     const broken = new URL(url)
-    change(broken)
+    broken[part] = value
     const process = pipelineProcess(t, { ...settings, DATABASE_URL: broken.href })
-    assert.equal(await process.ended, 1)
+    assert.equal(await process.ended(), 1)
     assert.match(process.errors.replaceAll('\n', ' '), expected)
     assert.ok(!process.errors.includes(url.password), 'no secret is told')
     assert.ok(!/\n\s+at /.test(process.errors), process.errors)
@@ -199,6 +209,6 @@ test('a port that is taken is a clear error at the start', async (t) => {
   const settings = await testSettings(t)
   const port = Number(new URL(settings.DATABASE_URL).port)
   const process = pipelineProcess(t, { ...settings, PIPELINE_METRICS_PORT: port })
-  assert.equal(await process.ended, 1)
+  assert.equal(await process.ended(), 1)
   assert.match(process.errors, new RegExp(`port ${port} of PIPELINE_METRICS_PORT is taken`))
 })

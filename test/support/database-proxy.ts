@@ -10,7 +10,8 @@ interface Connection {
   seen: Set<string>
 }
 
-interface Way {
+/** What to look at in each direction; nothing by default. */
+export interface Way {
   toServer?: Watch
   toClient?: Watch
 }
@@ -29,7 +30,13 @@ export async function databaseProxy(t: Scope, databaseUrl: string, way: Way = {}
   const target = new URL(databaseUrl)
   const sockets = new Set<Socket>()
   let frozen = false
-  const proxy = { url: '', cuts: 0, freeze: () => void (frozen = true) }
+  const proxy: DatabaseProxy = {
+    url: '',
+    cuts: 0,
+    freeze() {
+      frozen = true
+    },
+  }
 
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname)

@@ -8,8 +8,12 @@ import { type Scope, until } from '../harness.ts'
 export interface PipelineProcess {
   /** What it wrote to stderr so far. */
   readonly errors: string
-  /** How it ended: its exit code, or the signal's name. */
-  readonly ended: Promise<number | NodeJS.Signals>
+  /**
+   * Waits until it has ended by itself or by a signal.
+   * @returns its exit code, or the signal's name
+   * @throws after 30 s, with what it wrote
+   */
+  ended(): Promise<number | NodeJS.Signals>
   signal(signal: NodeJS.Signals): void
 }
 
@@ -23,23 +27,25 @@ export function pipelineProcess(t: Scope, settings: PipelineSettings): PipelineP
   child.stderr!.on('data', (text) => {
     errors += text
   })
-  const ended = once(child, 'exit').then(([code, signal]) => code ?? signal)
+  const end = once(child, 'exit')
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
   t.after(async () => {
     child.kill('SIGKILL')
-    await ended
+    await end
   })
   return {
     get errors() {
       return errors
     },
-    ended,
+    async ended() {
+      await until(hasEnded, { seconds: 30, what: 'the process to end' }).catch((error) => {
+        throw new Error(`${error.message}; it wrote: ${errors}`)
+      })
+      return child.exitCode ?? child.signalCode!
+    },
     signal: (signal) => void child.kill(signal),
   }
 }
-
-/** Waits until a process has taken its partitions. */
-export const untilStarted = (process: PipelineProcess): Promise<unknown> =>
-  until(() => process.errors.includes('partition taken'), { seconds: 30, what: 'the pipeline to start' })
 
 function asEnvironment(settings: PipelineSettings): Record<string, string> {
   const given = Object.entries(settings).filter(([name, value]) => name in shape && value !== undefined)

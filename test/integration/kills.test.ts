@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PipelineSettings } from '../../pipeline/main.ts'
+import { simulate } from '../../pipeline/produce/simulator.ts'
+import { kafkaSink } from '../../pipeline/produce/sink.ts'
+import type { Transaction } from '../../schemas/transaction.ts'
+import { testSettings, until } from '../harness.ts'
+import { databaseProxy, type Way } from '../support/database-proxy.ts'
+import { Ledger } from '../support/ledger.ts'
+import { pipelineProcess } from '../support/pipeline-process.ts'
+import { anotherRun, runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
+import { simulated } from '../support/simulated.ts'
+import { differingDecisions, positions, storedRows } from '../support/tables.ts'
+import { endOffsets, quiet, sendTransactions } from '../support/topics.ts'
+
+const KILLS = 10
+/** Transactions a second, in pieces of a fiftieth. */
+const RATE = 500
+
+/** Simulated traffic, in which some are sent twice, the second time a little later, and some are not valid. */
+function* disturbedTraffic(): Generator<Transaction, never> {
+  const recent: Transaction[] = []
+  let n = 0
+  for (const tx of simulate({ seed: 61, accounts: 100, fraudShare: 0.05 })) {
+    yield tx
+    recent.push(tx)
+    if (recent.length > 50) recent.shift()
+    if (++n % 41 === 0) yield recent[0]
+    if (n % 97 === 0) yield { ...tx, transaction_id: `invalid-${n}`, currency: '' }
+  }
+  throw new Error('the simulation never ends')
+}
+
+/** Sends traffic until it is stopped. */
+async function produceUntil(stopped: AbortSignal, settings: PipelineSettings, ledger: Ledger): Promise<void> {
+  const sink = await kafkaSink({ settings, log: quiet })
+  const traffic = disturbedTraffic()
+  try {
+    while (!stopped.aborted) {
+      const piece = Array.from({ length: RATE / 50 }, () => traffic.next().value)
+      await Promise.all([ledger.record(piece, (transactions) => sink.send(transactions)), sleep(20)])
+    }
+  } finally {
+    await sink.close()
+  }
+}
+
+const progressOf = async ({ DATABASE_URL, TRANSACTIONS_TOPIC }: PipelineSettings) =>
+  (await positions(DATABASE_URL, TRANSACTIONS_TOPIC)).reduce((sum, p) => sum + p.next_offset, 0)
+
+test('kill -9 at random instants, under traffic: nothing is lost or doubled, and no decision differs from a quiet run', async (t) => {
+  const settings = await testSettings(t, {
+    TOPIC_PARTITIONS: '3',
+    BATCH_MAX_RECORDS: '5',
+    QUEUE_BATCHES: '4',
+  })
+  const ledger = new Ledger()
+  const stop = new AbortController()
+  const producing = produceUntil(stop.signal, settings, ledger)
+  let whileStoring = 0
+  let group = settings.KAFKA_GROUP_ID
+  for (let kill = 1; kill <= KILLS; kill++) {
+    const process = pipelineProcess(t, { ...settings, KAFKA_GROUP_ID: group })
+    const before = await progressOf(settings)
+    if (kill % 4 === 0) await sleep(1000 * Math.random())
+    else {
+      await until(async () => (await progressOf(settings)) > before, {
+        seconds: 40,
+        what: `progress before kill ${kill}`,
+      })
+      await sleep(1000 * Math.random())
+      whileStoring++
+    }
+    process.signal('SIGKILL')
+    assert.equal(await process.ended(), 'SIGKILL')
+    // The group holds a killed member's partitions until its session times out. Another group is let in at once, and
+    // does not know better where to go on: that is in PostgreSQL. The last restart waits for the group.
+    if (kill < KILLS) group = `${settings.KAFKA_GROUP_ID}-${kill}`
+  }
+  const last = pipelineProcess(t, { ...settings, KAFKA_GROUP_ID: group })
+  const restarted = performance.now()
+  const before = await progressOf(settings)
+  await until(async () => (await progressOf(settings)) > before, {
+    seconds: 40,
+    what: 'progress after the last kill',
+  })
+  const stall = (performance.now() - restarted) / 1000
+  stop.abort()
+  await producing
+  await untilProcessed(settings)
+  last.signal('SIGTERM')
+  assert.equal(await last.ended(), 0)
+
+  const undisturbed = await anotherRun(t, settings, { BATCH_MAX_RECORDS: 10_000 })
+  await runToEnd(undisturbed)
+  const account = await ledger.settle(settings)
+  const differing = await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL)
+  t.diagnostic(
+    `${JSON.stringify({ kills: KILLS, ...account, differing_scores: differing.length })}; ` +
+      `going on in the group of a killed member took ${stall.toFixed(1)} s`,
+  )
+  assert.ok(
+    whileStoring >= KILLS / 2 && account.stored > 1000 && account.dead_lettered > 10,
+    'too little happened',
+  )
+  assert.equal(account.acknowledged, account.attempted)
+  assert.equal(account.stored + account.dead_lettered, account.acknowledged)
+  const { lost, duplicated, unexpected } = account
+  assert.deepEqual({ lost, duplicated, unexpected }, { lost: 0, duplicated: 0, unexpected: 0 })
+  assert.deepEqual(differing.slice(0, 5), [])
+  const reached = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
+  assert.deepEqual(
+    reached.map((p) => p.next_offset),
+    await endOffsets(settings),
+  )
+  for (const p of reached) assert.equal(p.stored + p.duplicates + p.dead_letters, p.next_offset)
+})
+
+test('two processes that both believe to own the partitions store each transaction once, with the right decision', async (t) => {
+  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '40' })
+  const sent = simulated(3000, 63)
+  await sendTransactions(settings, sent.slice(0, 1500))
+  await using one = await runningPipeline(settings)
+  await using other = await runningPipeline({ ...settings, KAFKA_GROUP_ID: `${settings.KAFKA_GROUP_ID}-other` })
+  for (let i = 1500; i < sent.length; i += 100) await sendTransactions(settings, sent.slice(i, i + 100))
+  await Promise.race([untilProcessed(settings), one.done, other.done])
+
+  const rows = await storedRows(settings.DATABASE_URL)
+  assert.deepEqual(rows.map((row) => row.transaction_id).sort(), sent.map((tx) => tx.transaction_id).sort())
+  const reached = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
+  for (const p of reached) assert.deepEqual([p.stored, p.duplicates], [p.next_offset, 0])
+  const undisturbed = await anotherRun(t, settings)
+  await runToEnd(undisturbed)
+  assert.deepEqual(await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL), [])
+})
+
+/** PostgreSQL's message for a simple query. */
+const COMMIT = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
+
+/** Cuts every fourth time. */
+const instants: Record<string, () => Way> = {
+  'in the middle of a COPY': () => {
+    let copies = 0
+    return { toServer: (bytes) => (bytes.includes('PGCOPY') && ++copies % 4 === 0 ? 'cut' : 'pass') }
+  },
+  'before a COMMIT reaches the server': () => {
+    let commits = 0
+    return { toServer: (bytes) => (bytes.includes(COMMIT) && ++commits % 4 === 0 ? 'cut' : 'pass') }
+  },
+  'between a COMMIT and its answer': () => {
+    let commits = 0
+    return {
+      toServer(bytes, connection) {
+        if (bytes.includes(COMMIT) && ++commits % 4 === 0) connection.seen.add('COMMIT')
+        return 'pass'
+      },
+      // The server answers once it has committed.
+      toClient: (_, connection) => (connection.seen.has('COMMIT') ? 'cut' : 'pass'),
+    }
+  },
+}
+
+for (const [instant, way] of Object.entries(instants)) {
+  test(`a database connection that is cut ${instant} costs nothing and doubles nothing`, async (t) => {
+    const settings = await testSettings(t, { BATCH_MAX_RECORDS: '25' })
+    const sent = simulated(1000, 62)
+    await sendTransactions(settings, sent)
+    const proxy = await databaseProxy(t, settings.DATABASE_URL, way())
+    await using pipeline = await runningPipeline({ ...settings, DATABASE_URL: proxy.url })
+    await untilProcessed(settings, { pipeline })
+
+    assert.ok(proxy.cuts >= 5, `${proxy.cuts} cuts`)
+    const { values } = await pipeline.metrics.batches.get()
+    const fenced = values.find((value) => value.labels.outcome === 'fenced')!
+    assert.equal(fenced.value, 0, 'each batch knew what had become of it')
+    const rows = await storedRows(settings.DATABASE_URL)
+    assert.deepEqual(rows.map((row) => row.transaction_id).sort(), sent.map((tx) => tx.transaction_id).sort())
+    const reached = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
+    for (const p of reached) assert.deepEqual([p.stored, p.duplicates], [p.next_offset, 0])
+    const undisturbed = await anotherRun(t, settings)
+    await runToEnd(undisturbed)
+    assert.deepEqual(await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL), [])
+  })
+}
