@@ -14,6 +14,7 @@ import { loadRules } from './rules/rules.ts'
 import type { BatchQueue } from './source/batch-queue.ts'
 import { score } from './stages/score.ts'
 import { store } from './stages/store.ts'
+import { keepCheckpoints } from './store/checkpointer.ts'
 import { CopyEncoder } from './store/copy-encoder.ts'
 import type { DeadLetters } from './store/dead-letters.ts'
 import { Lane } from './store/lane.ts'
@@ -27,6 +28,8 @@ export interface Source {
   stop(): Promise<void>
   /** Tells the outside how far a partition is; only for tools. */
   commit(owner: Ownership, nextOffset: number): Promise<void>
+  /** The partitions that are ours now. */
+  owned(): Iterable<Ownership>
   /** Takes a partition anew from its stored position. */
   retake(owner: Ownership): Promise<void>
 }
@@ -132,7 +135,10 @@ export async function runStages(
     .catch((error) => {
       // What could not be finished in time when asked to stop is no failure: its position has not moved.
       if (!closing.signal.aborted || error instanceof FatalError) throw error
-      log.warn({ reason: error.message }, 'what could not be stored in time is dropped; its position has not moved')
+      log.warn(
+        { reason: error.message },
+        'what could not be stored in time is dropped; its position has not moved',
+      )
     })
     .finally(async () => {
       committer.stop()
@@ -148,6 +154,16 @@ export async function runStages(
     throw error
   }
 
+  const checkpoints = keepCheckpoints({
+    connection: { ...connection, application_name: `${connection.application_name}-checkpoint` },
+    everyMs: settings.CHECKPOINT_SECONDS * 1000,
+    latenessMs: ownership.latenessMs,
+    owned: () => source.owned(),
+    metrics,
+    log,
+    closing: closing.signal,
+  })
+
   async function stop(): Promise<void> {
     if (closing.signal.aborted) return done
     closing.abort()
@@ -160,6 +176,7 @@ export async function runStages(
       source.queue.stream.destroy(new Error('the time to stop is over'))
     }
     await done
+    await within(limit * 0.1, checkpoints)
   }
   return { healthUrl: health.url, progress, metrics, done, stop }
 }

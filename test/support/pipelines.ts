@@ -6,7 +6,9 @@ import { positions } from './tables.ts'
 import { endOffsets, quiet } from './topics.ts'
 
 /** Starts a pipeline in this process; disposing of it stops it, before the topics and the database are gone. */
-export async function runningPipeline(settings: PipelineSettings): Promise<RunningPipeline & AsyncDisposable> {
+export async function runningPipeline(
+  settings: PipelineSettings,
+): Promise<RunningPipeline & AsyncDisposable> {
   const pipeline = await startPipeline(settings, quiet)
   return { ...pipeline, [Symbol.asyncDispose]: pipeline.stop }
 }
