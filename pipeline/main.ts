@@ -20,14 +20,17 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
       cause,
     })
   })
-  if (mayCreateTopics(settings)) await createTopics(admin, settings)
-  await admin.disconnect()
+  try {
+    if (mayCreateTopics(settings)) await createTopics(admin, settings)
+  } finally {
+    await admin.disconnect()
+  }
 
   // Not idempotent: after a failure kafkajs may use a sequence number for another record, which the broker then
   // acknowledges without storing it (its issue 1050). A dead letter twice is known by its origin.
   const producer = kafka.producer({ createPartitioner: keyPartitioner })
   await producer.connect()
-  return runStages(settings, log, ({ closing, ownership, progress }) => {
+  const running = runStages(settings, log, ({ closing, ownership, progress }) => {
     const source = new KafkaSource({
       ...ownership,
       kafka,
@@ -46,4 +49,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
       close: () => producer.disconnect(),
     }
   })
+  // A connection that stays open would keep a process that failed to start.
+  running.catch(() => producer.disconnect())
+  return running
 }

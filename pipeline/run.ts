@@ -79,6 +79,13 @@ export async function runStages(
   const closing = new AbortController()
   const metrics = createMetrics()
   const progress = new Progress(metrics)
+  const health = await serveHealth(
+    settings.HOST,
+    settings.PIPELINE_METRICS_PORT,
+    metrics.registry,
+    () => progress.ready,
+  )
+  log.info({ url: health.url }, 'metrics and health are served')
   const ownership = { connection, latenessMs: settings.ALLOWED_LATENESS * 3_600_000, log }
   const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })
 
@@ -119,14 +126,6 @@ export async function runStages(
       },
     }),
   })
-  const health = await serveHealth(
-    settings.HOST,
-    settings.PIPELINE_METRICS_PORT,
-    metrics.registry,
-    () => progress.ready,
-  )
-  log.info({ url: health.url }, 'metrics and health are served')
-
   const limit = settings.SHUTDOWN_SECONDS * 1000
   const release = async () => {
     await Promise.allSettled([source.stop(), ...lanes.map((lane) => lane.close()), health.close(), close()])

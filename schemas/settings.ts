@@ -58,7 +58,7 @@ export const shape = {
 } satisfies Record<string, z.ZodType>
 
 /** Older names that still work. */
-const ALIASES: Partial<Record<Name, string>> = {
+export const ALIASES: Partial<Record<Name, string>> = {
   KAFKA_BROKERS: 'KAFKA_BOOTSTRAP_SERVERS',
   API_KEY: 'AZURE_API_KEY',
 }

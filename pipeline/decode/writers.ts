@@ -89,7 +89,7 @@ export class Writers {
 }
 
 /** @param type the writer's schema, read with our logical types */
-export function createWriter(type: avro.Type): Writer {
+function createWriter(type: avro.Type): Writer {
   if (!(type instanceof avro.Type))
     return { code: 'INCOMPATIBLE_SCHEMA', message: 'it is not an Avro schema' }
   let resolver: avro.Resolver | undefined

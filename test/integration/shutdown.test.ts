@@ -152,9 +152,11 @@ test('records that were deleted before they were processed are told, with their 
   await sendTransactions(settings, simulated(200, 58))
   await runToEnd(settings)
   await query(settings.DATABASE_URL, 'UPDATE positions SET next_offset = 100')
-  await withAdmin(settings, (admin) =>
-    admin.deleteTopicRecords({ topic: settings.TRANSACTIONS_TOPIC, partitions: [{ partition: 0, offset: '150' }] }),
-  )
+  await withAdmin(settings, async (admin) => {
+    await admin.fetchTopicOffsets(settings.TRANSACTIONS_TOPIC) // it must know the topic before it deletes from it
+    const partitions = [{ partition: 0, offset: '150' }]
+    await admin.deleteTopicRecords({ topic: settings.TRANSACTIONS_TOPIC, partitions })
+  })
   const pipeline = await runningPipeline(settings)
   await assert.rejects(pipeline.done, /begins at 150: 50 records were deleted before they were processed/)
   const [position] = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
@@ -180,7 +182,7 @@ test('a database that cannot be used is a clear error at the start', async (t) =
     [(u) => void (u.port = '1'), /PostgreSQL at 127\.0\.0\.1:1\/test_\w+ \(DATABASE_URL\).*ECONNREFUSED/],
     [(u) => void (u.password = 'wrong'), /DATABASE_URL.*password authentication failed/],
     [(u) => void (u.pathname = 'nowhere'), /DATABASE_URL.*database "nowhere" does not exist/],
-    [(u) => void (u.pathname = 'postgres'), /npm run migrate/],
+    [(u) => void (u.pathname = 'postgres'), /is the database migrated\? See `npm run migrate`/],
   ]
   for (const [change, expected] of cases) {
     const broken = new URL(url)
@@ -191,4 +193,12 @@ test('a database that cannot be used is a clear error at the start', async (t) =
     assert.ok(!process.errors.includes(url.password), 'no secret is told')
     assert.ok(!/\n\s+at /.test(process.errors), process.errors)
   }
+})
+
+test('a port that is taken is a clear error at the start', async (t) => {
+  const settings = await testSettings(t)
+  const port = Number(new URL(settings.DATABASE_URL).port)
+  const process = pipelineProcess(t, { ...settings, PIPELINE_METRICS_PORT: port })
+  assert.equal(await process.ended, 1)
+  assert.match(process.errors, new RegExp(`port ${port} of PIPELINE_METRICS_PORT is taken`))
 })

@@ -10,7 +10,7 @@ import { constantModel } from './batches.ts'
 import { registryOf, writersOf } from './writers.ts'
 
 /** Lanes without a database: what `store` returns is what becomes of a batch. */
-export const fakeLanes = (count: number, store: (batch: Batch) => Promise<StoreOutcome>): Lane[] =>
+const fakeLanes = (count: number, store: (batch: Batch) => Promise<StoreOutcome>): Lane[] =>
   Array.from({ length: count }, () => ({ store }) as unknown as Lane)
 
 export interface RunOptions {

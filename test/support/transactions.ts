@@ -1,7 +1,7 @@
 import type { SourceRecord } from '../../pipeline/errors.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 
-export const SECOND = 1000
+const SECOND = 1000
 export const HOUR = 3_600_000
 export const DAY = 24 * HOUR
 /** An ordinary event time; tests count from here. */

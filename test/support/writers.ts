@@ -11,7 +11,7 @@ import {
   transactionSchemaText,
   transactionType,
 } from '../../schemas/transaction.ts'
-import { FRAME_BYTES, frame } from '../../schemas/wire.ts'
+import { frame } from '../../schemas/wire.ts'
 import { ownership } from './batches.ts'
 import { record, transaction } from './transactions.ts'
 
@@ -73,9 +73,6 @@ export const writersOf = (
 /** A framed value of our schema. */
 export const encoded = (changes: Partial<Transaction> = {}): Buffer =>
   frame(OUR_ID, transactionType, transaction(changes))
-
-/** What follows the frame of a framed value. */
-export const body = (value: Buffer): Buffer => value.subarray(FRAME_BYTES)
 
 /** Decodes records in one batch. */
 export const decodeAll = async (records: SourceRecord[], writers = writersOf()): Promise<Batch> =>

@@ -32,7 +32,7 @@ test('however a sequence is cut into batches, the features are the same to the b
       const inPieces = play(ownership({ latenessMs }), transactions, cut)
       assert.deepEqual(inPieces, whole)
     }),
-    { numRuns: 120 },
+    { numRuns: 80 },
   )
 })
 
@@ -51,7 +51,7 @@ test('batches judged again without some rows leave features and state as if thos
         assertSameState(owner, fresh, probes)
       },
     ),
-    { numRuns: 200 },
+    { numRuns: 150 },
   )
 })
 
@@ -78,7 +78,7 @@ test('undoing all batches in flight brings back the committed state, new account
         assertSameState(owner, fresh, probes)
       },
     ),
-    { numRuns: 120 },
+    { numRuns: 80 },
   )
 })
 
