@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
@@ -70,7 +71,7 @@ export async function runStages(
 ): Promise<RunningPipeline> {
   const connection: ConnectionOptions = {
     connectionString: settings.DATABASE_URL,
-    application_name: `weir-pipeline-${process.pid}`,
+    application_name: `weir-pipeline-${randomBytes(4).toString('hex')}`,
   }
   const rules = loadRules(settings.RULES_FILE)
   const model = await withClient(connection, loadActiveModel)
@@ -86,7 +87,8 @@ export async function runStages(
     () => progress.ready,
   )
   log.info({ url: health.url }, 'metrics and health are served')
-  const ownership = { connection, latenessMs: settings.ALLOWED_LATENESS * 3_600_000, log }
+  const laneOf = (partition: number) => laneName(connection, partition % settings.LANES)
+  const ownership = { connection, latenessMs: settings.ALLOWED_LATENESS * 3_600_000, laneOf, log }
   const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })
 
   const months = new Set<string>()
@@ -94,7 +96,7 @@ export async function runStages(
     { length: settings.LANES },
     (_, i) =>
       new Lane({
-        connection: { ...connection, application_name: `${connection.application_name}-lane-${i}` },
+        connection: { ...connection, application_name: laneName(connection, i) },
         encoder: new CopyEncoder(rules.version, model.version),
         deadLetters,
         score: score(rules, model, settings.ANOMALY_THRESHOLD),
@@ -179,6 +181,9 @@ export async function runStages(
   }
   return { healthUrl: health.url, progress, metrics, done, stop }
 }
+
+const laneName = ({ application_name }: ConnectionOptions, lane: number): string =>
+  `${application_name}-lane-${lane}`
 
 /** Tells Kafka the newest positions every few seconds; a failure only leaves a tool's view a little old. */
 class Committer {

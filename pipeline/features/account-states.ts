@@ -32,6 +32,8 @@ const HOUR = 3_600_000
 const DAY = 24 * HOUR
 /** A location is home from this many earlier transactions of the account on. */
 const HOME_MINIMUM = 5
+/** Locations that are counted for an account, at most: somebody who is everywhere must not slow the others down. */
+const MOST_LOCATIONS = 64
 
 /** The state at one moment. */
 export interface Snapshot {
@@ -378,9 +380,23 @@ function countLocation(slab: Float64Array, base: number, location: number): void
       return
     }
   }
+  if (locations === MOST_LOCATIONS) {
+    forgetRarest(slab, end, location)
+    return
+  }
   slab[base + LOCATIONS] = locations + 1
   slab[end - 2 * (locations + 1)] = location
   slab[end - 2 * (locations + 1) + 1] = 1
+}
+
+/** Puts the location in the place of the one with the fewest transactions: a home is not among those. */
+function forgetRarest(slab: Float64Array, end: number, location: number): void {
+  let rarest = 1
+  for (let i = 2; i <= MOST_LOCATIONS; i++) {
+    if (slab[end - 2 * i + 1] < slab[end - 2 * rarest + 1]) rarest = i
+  }
+  slab[end - 2 * rarest] = location
+  slab[end - 2 * rarest + 1] = 1
 }
 
 /** Number of the location of more than half of the account's transactions, at least 5 of them; else -1. */

@@ -6,7 +6,7 @@ import { FatalError } from '../errors.ts'
 import { AccountStates } from '../features/account-states.ts'
 import { type CheckpointOf, readCheckpoint } from './checkpoints.ts'
 import { rebuildStates } from './rebuild.ts'
-import { readOrCreatePosition } from './sql.ts'
+import { claimPosition } from './sql.ts'
 
 /** First and next offset that a topic's partition holds. */
 export interface OffsetRange {
@@ -17,6 +17,8 @@ export interface OffsetRange {
 export interface OwnershipOptions {
   connection: ConnectionOptions
   latenessMs: number
+  /** application_name of the connection that stores the partition. */
+  laneOf: (partition: number) => string
   log: Logger
 }
 
@@ -28,10 +30,10 @@ export async function takePartition(
   topic: string,
   partition: number,
   range: OffsetRange,
-  { connection, latenessMs, log }: OwnershipOptions,
+  { connection, latenessMs, laneOf, log }: OwnershipOptions,
 ): Promise<Ownership> {
   return withClient(connection, async (client) => {
-    const position = await readOrCreatePosition(client, topic, partition, range.low)
+    const position = await claimPosition(client, topic, partition, range.low, laneOf(partition))
     refuseGap(topic, partition, position, range)
     const began = performance.now()
     const saved = await savedStates(client, { topic, partition, latenessMs }, log)
