@@ -1,5 +1,5 @@
 import type { KafkaMessage } from 'kafkajs'
-import { createBatch, type Ownership } from '../pipeline/batch.ts'
+import { createBatch, createOwnership, type Ownership } from '../pipeline/batch.ts'
 import { Writers } from '../pipeline/decode/writers.ts'
 import { AccountStates } from '../pipeline/features/account-states.ts'
 import { defaultArtifact, openModel } from '../pipeline/models/model.ts'
@@ -81,15 +81,13 @@ export async function encodeRows(
   return result
 }
 
-const newOwner = (settings: GroundSettings, partition: number): Ownership => ({
-  topic: settings.TRANSACTIONS_TOPIC,
-  partition,
-  cursor: 0,
-  position: 0,
-  lost: false,
-  states: new AccountStates(settings.ALLOWED_LATENESS * 3_600_000),
-  judged: [],
-})
+const newOwner = (settings: GroundSettings, partition: number): Ownership =>
+  createOwnership(
+    settings.TRANSACTIONS_TOPIC,
+    partition,
+    0,
+    new AccountStates(settings.ALLOWED_LATENESS * 3_600_000),
+  )
 
 const toRecord = ({ offset, timestamp, key, value, headers }: KafkaMessage) => ({
   offset: Number(offset),

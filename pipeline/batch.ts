@@ -14,6 +14,12 @@ export interface Ownership {
   cursor: number
   /** The position once everything taken so far is stored: `nextOffset` of the newest batch. */
   position: number
+  /** The position that is stored. */
+  committed: number
+  /** The position of the newest checkpoint; -1 while there is none. */
+  checkpoint: number
+  /** First offset that the state had not seen when taken: beyond the position only where that was set back by hand. */
+  readonly seen: number
   /** True once the partition went elsewhere or was taken anew: its batches are forgotten. */
   lost: boolean
   readonly states: AccountStates
@@ -82,3 +88,27 @@ export function removeRows(batch: Batch, rows: ReadonlySet<number>): void {
   batch.transactions = batch.transactions.filter((_, row) => !rows.has(row))
   batch.recordOf = batch.recordOf.filter((_, row) => !rows.has(row))
 }
+
+/** A partition that is taken at its stored position, with the state of that position. */
+export function createOwnership(
+  topic: string,
+  partition: number,
+  position: number,
+  states: AccountStates,
+): Ownership {
+  return {
+    topic,
+    partition,
+    cursor: position,
+    position,
+    committed: position,
+    checkpoint: -1,
+    seen: position,
+    lost: false,
+    states,
+    judged: [],
+  }
+}
+
+/** The first offset that the committed state has not seen. */
+export const seenBy = ({ committed, seen }: Ownership): number => Math.max(committed, seen)

@@ -13,7 +13,8 @@ export const REJECT_CODES = {
   INVALID_ID: 'transaction_id or account_id is empty or longer than 64 bytes.',
   INVALID_AMOUNT: 'The amount is negative or 10^9 or more.',
   INVALID_CURRENCY: 'The currency is not three letters.',
-  INVALID_TIMESTAMP: "The event time is before 2000 or more than a day after the record's own Kafka time.",
+  INVALID_TIMESTAMP:
+    "The event time is not from 2000 to 2199, or more than a day after the record's own Kafka time.",
   CONFLICT: 'Another transaction with the same id and event time, and another content, was stored before.',
   CONSTRAINT: 'PostgreSQL refused this very row. The message names the constraint.',
 } as const

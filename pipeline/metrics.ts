@@ -48,6 +48,18 @@ export function createMetrics() {
       buckets: [1, 10, 100, 1000, 2500, 5000, 10_000, 25_000, 100_000],
       registers,
     }),
+    checkpointSeconds: new Histogram({
+      name: 'weir_checkpoint_seconds',
+      help: "To save a partition's state",
+      buckets: [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60],
+      registers,
+    }),
+    checkpointBytes: new Gauge({
+      name: 'weir_checkpoint_bytes',
+      help: "Size of a partition's newest checkpoint",
+      labelNames: ['partition'] as const,
+      registers,
+    }),
     lag: new Gauge({
       name: 'weir_lag_records',
       help: 'Records in the topic behind the stored position',

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
@@ -14,6 +15,7 @@ import { loadRules } from './rules/rules.ts'
 import type { BatchQueue } from './source/batch-queue.ts'
 import { score } from './stages/score.ts'
 import { store } from './stages/store.ts'
+import { keepCheckpoints } from './store/checkpointer.ts'
 import { CopyEncoder } from './store/copy-encoder.ts'
 import type { DeadLetters } from './store/dead-letters.ts'
 import { Lane } from './store/lane.ts'
@@ -27,6 +29,8 @@ export interface Source {
   stop(): Promise<void>
   /** Tells the outside how far a partition is; only for tools. */
   commit(owner: Ownership, nextOffset: number): Promise<void>
+  /** The partitions that are ours now. */
+  owned(): Iterable<Ownership>
   /** Takes a partition anew from its stored position. */
   retake(owner: Ownership): Promise<void>
 }
@@ -67,7 +71,7 @@ export async function runStages(
 ): Promise<RunningPipeline> {
   const connection: ConnectionOptions = {
     connectionString: settings.DATABASE_URL,
-    application_name: `weir-pipeline-${process.pid}`,
+    application_name: `weir-pipeline-${randomBytes(4).toString('hex')}`,
   }
   const rules = loadRules(settings.RULES_FILE)
   const model = await withClient(connection, loadActiveModel)
@@ -83,7 +87,8 @@ export async function runStages(
     () => progress.ready,
   )
   log.info({ url: health.url }, 'metrics and health are served')
-  const ownership = { connection, latenessMs: settings.ALLOWED_LATENESS * 3_600_000, log }
+  const laneOf = (partition: number) => laneName(connection, partition % settings.LANES)
+  const ownership = { connection, latenessMs: settings.ALLOWED_LATENESS * 3_600_000, laneOf, log }
   const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })
 
   const months = new Set<string>()
@@ -91,7 +96,7 @@ export async function runStages(
     { length: settings.LANES },
     (_, i) =>
       new Lane({
-        connection: { ...connection, application_name: `${connection.application_name}-lane-${i}` },
+        connection: { ...connection, application_name: laneName(connection, i) },
         encoder: new CopyEncoder(rules.version, model.version),
         deadLetters,
         score: score(rules, model, settings.ANOMALY_THRESHOLD),
@@ -150,6 +155,16 @@ export async function runStages(
     throw error
   }
 
+  const checkpoints = keepCheckpoints({
+    connection: { ...connection, application_name: `${connection.application_name}-checkpoint` },
+    everyMs: settings.CHECKPOINT_SECONDS * 1000,
+    latenessMs: ownership.latenessMs,
+    owned: () => source.owned(),
+    metrics,
+    log,
+    closing: closing.signal,
+  })
+
   async function stop(): Promise<void> {
     if (closing.signal.aborted) return done
     closing.abort()
@@ -162,9 +177,13 @@ export async function runStages(
       source.queue.stream.destroy(new Error('the time to stop is over'))
     }
     await done
+    await within(limit * 0.1, checkpoints)
   }
   return { healthUrl: health.url, progress, metrics, done, stop }
 }
+
+const laneName = ({ application_name }: ConnectionOptions, lane: number): string =>
+  `${application_name}-lane-${lane}`
 
 /** Tells Kafka the newest positions every few seconds; a failure only leaves a tool's view a little old. */
 class Committer {

@@ -37,6 +37,8 @@ export const shape = {
   BATCH_MAX_RECORDS: positive.max(100_000).default(10_000),
   QUEUE_BATCHES: positive.max(1000).default(2),
   LANES: positive.max(64).default(3),
+  WORKERS: positive.max(64).default(1),
+  CHECKPOINT_SECONDS: positive.default(60),
   ALLOWED_LATENESS: positive.default(24),
   ANOMALY_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7),
   RULES_FILE: z.string().optional(),

@@ -1,6 +1,7 @@
 import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
 import { BlockPool, blockSize, SLAB_BITS, SLAB_MASK } from './block-pool.ts'
 import { F } from './features.ts'
+import { type AccountRecord, decodeStates, encodeStates } from './state-codec.ts'
 
 /**
  * What is normal for each account of one partition, and the features that follow from it.
@@ -31,6 +32,17 @@ const HOUR = 3_600_000
 const DAY = 24 * HOUR
 /** A location is home from this many earlier transactions of the account on. */
 const HOME_MINIMUM = 5
+/** Locations that are counted for an account, at most: somebody who is everywhere must not slow the others down. */
+const MOST_LOCATIONS = 64
+
+/** The state at one moment. */
+export interface Snapshot {
+  accounts: number
+  /** Its bytes, see {@link encodeStates}. */
+  pieces: () => Generator<Buffer>
+  /** Must be called when it is no longer read. */
+  release: () => void
+}
 
 /** The blocks that a batch replaced, in the order of first touch. Address 0: the account was new. */
 export interface UndoLog {
@@ -46,7 +58,10 @@ export class AccountStates {
   /** Address of each slot's block, and the serial of the batch that copied it last. */
   #block = new Uint32Array(1024)
   #touched = new Float64Array(1024)
+  readonly #names: string[] = []
   #freeSlots: number[] = []
+  /** Blocks that were given up while a snapshot may still read them; null when there is none. */
+  #heldBack: number[] | null = null
   #nextSlot = 0
   #serial = 0
   readonly #locations = new Map<string, number>()
@@ -89,6 +104,41 @@ export class AccountStates {
   }
 
   /**
+   * The state without the batches in flight, which stays as it is while the stream goes on: a committed block is never
+   * written to (a batch copies it first), and until {@link Snapshot.release} none is used again.
+   * @param inFlight undo logs of the batches that are not committed, oldest first
+   */
+  snapshot(inFlight: UndoLog[]): Snapshot {
+    if (this.#heldBack !== null) throw new Error('one snapshot at a time')
+    this.#heldBack = []
+    const blocks = this.#block.slice(0, this.#nextSlot)
+    for (const { slots, blocks: old } of inFlight.toReversed()) {
+      for (let i = 0; i < slots.length; i++) blocks[slots[i]] = old[i]
+    }
+    const locations = this.#locationNames.slice()
+    const records = () => this.#records(blocks)
+    return {
+      accounts: blocks.reduce((n, address) => (address === 0 ? n : n + 1), 0),
+      pieces: () => encodeStates(locations, records()),
+      release: () => {
+        const held = this.#heldBack ?? []
+        this.#heldBack = null
+        for (const address of held) this.#release(address)
+      },
+    }
+  }
+
+  /** Fills an empty state from a snapshot's pieces. */
+  async restore(pieces: AsyncIterable<Buffer>): Promise<void> {
+    const undo = this.begin()
+    await decodeStates(
+      pieces,
+      (name) => this.#locationNumber(name),
+      (account) => this.#restoreAccount(account, undo),
+    )
+  }
+
+  /**
    * Writes the transaction's features into `out` from `at` on, then adds it to its account.
    * Pure in event time: the same transactions in the same order give the same features, however they were batched.
    * @returns the number of the account's home before this transaction, -1 if it has none; see {@link locationName}
@@ -125,6 +175,40 @@ export class AccountStates {
     return number === -1 ? '' : this.#locationNames[number]
   }
 
+  *#records(blocks: Uint32Array): Generator<AccountRecord> {
+    for (let slot = 0; slot < blocks.length; slot++) {
+      const address = blocks[slot]
+      if (address === 0) continue
+      yield recordOf(
+        this.#names[slot],
+        this.#pool.slabs[address >>> SLAB_BITS],
+        address & SLAB_MASK,
+        this.#lateness + DAY,
+      )
+    }
+  }
+
+  #restoreAccount({ id, count, mean, m2, newest, events, locations }: AccountRecord, undo: UndoLog): void {
+    const slot = this.#slotOf(id, undo)
+    const needed = HEADER + events.length + locations.length
+    const address = this.#pool.allocate(needed)
+    const slab = this.#pool.slabs[address >>> SLAB_BITS]
+    const base = address & SLAB_MASK
+    this.#block[slot] = address
+    slab.set([count, mean, m2, newest, events.length / 2, locations.length / 2, blockSize(needed), 0], base)
+    let sum = 0
+    for (let i = 0; i < events.length; i += 2) {
+      sum += events[i + 1]
+      slab[base + HEADER + i] = events[i]
+      slab[base + HEADER + i + 1] = sum
+    }
+    const end = base + blockSize(needed)
+    for (let i = 0; i < locations.length; i += 2) {
+      slab[end - i - 2] = locations[i]
+      slab[end - i - 1] = locations[i + 1]
+    }
+  }
+
   #slabOf(slot: number): Float64Array {
     return this.#pool.slabs[this.#block[slot] >>> SLAB_BITS]
   }
@@ -143,6 +227,7 @@ export class AccountStates {
     this.#block[slot] = 0
     this.#touched[slot] = 0
     this.#slots.set(account, slot)
+    this.#names[slot] = account
     undo.newAccounts.push(account)
     return slot
   }
@@ -173,9 +258,10 @@ export class AccountStates {
     }
   }
 
-  /** Frees the block at an address; its size stands in its header. */
+  /** Frees the block at an address, now or when the snapshot ends. Its size stands in its header. */
   #release(address: number): void {
-    this.#pool.free(address, this.#pool.slabs[address >>> SLAB_BITS][(address & SLAB_MASK) + SIZE])
+    if (this.#heldBack !== null) this.#heldBack.push(address)
+    else this.#pool.free(address, this.#pool.slabs[address >>> SLAB_BITS][(address & SLAB_MASK) + SIZE])
   }
 
   /**
@@ -294,9 +380,23 @@ function countLocation(slab: Float64Array, base: number, location: number): void
       return
     }
   }
+  if (locations === MOST_LOCATIONS) {
+    forgetRarest(slab, end, location)
+    return
+  }
   slab[base + LOCATIONS] = locations + 1
   slab[end - 2 * (locations + 1)] = location
   slab[end - 2 * (locations + 1) + 1] = 1
+}
+
+/** Puts the location in the place of the one with the fewest transactions: a home is not among those. */
+function forgetRarest(slab: Float64Array, end: number, location: number): void {
+  let rarest = 1
+  for (let i = 2; i <= MOST_LOCATIONS; i++) {
+    if (slab[end - 2 * i + 1] < slab[end - 2 * rarest + 1]) rarest = i
+  }
+  slab[end - 2 * rarest] = location
+  slab[end - 2 * rarest + 1] = 1
 }
 
 /** Number of the location of more than half of the account's transactions, at least 5 of them; else -1. */
@@ -308,4 +408,27 @@ function homeLocation(slab: Float64Array, base: number): number {
     if (2 * slab[end - 2 * i + 1] > count) return slab[end - 2 * i]
   }
   return -1
+}
+
+/** A block as a record: the same for the same state, however many old events the block still holds. */
+function recordOf(id: string, slab: Float64Array, base: number, reach: number): AccountRecord {
+  const first = base + HEADER
+  const count = slab[base + EVENTS]
+  const events: number[] = []
+  for (let i = upperBound(slab, first, count, slab[base + NEWEST] - reach); i < count; i++) {
+    const before = i === 0 ? 0 : slab[first + 2 * i - 1]
+    events.push(slab[first + 2 * i], slab[first + 2 * i + 1] - before)
+  }
+  const end = base + slab[base + SIZE]
+  const locations: number[] = []
+  for (let i = 1; i <= slab[base + LOCATIONS]; i++) locations.push(slab[end - 2 * i], slab[end - 2 * i + 1])
+  return {
+    id,
+    count: slab[base + COUNT],
+    mean: slab[base + MEAN],
+    m2: slab[base + M2],
+    newest: slab[base + NEWEST],
+    events,
+    locations,
+  }
 }

@@ -5,6 +5,7 @@ import type { SourceRecord } from '../errors.ts'
 import { FatalError } from '../errors.ts'
 import { type OffsetRange, type OwnershipOptions, takePartition } from '../store/ownerships.ts'
 import { BatchQueue } from './batch-queue.ts'
+import { stickyAssigner } from './sticky-assigner.ts'
 
 export interface KafkaSourceOptions extends OwnershipOptions {
   kafka: Kafka
@@ -49,6 +50,7 @@ export class KafkaSource {
       maxBytesPerPartition: 1024 * 1024,
       maxBytes: 16 * 1024 * 1024,
       allowAutoTopicCreation: false,
+      partitionAssigners: [stickyAssigner(options.topic, () => this.#owned.keys())],
       retry: { retries: 8 },
     })
   }
@@ -84,6 +86,10 @@ export class KafkaSource {
   async commit(owner: Ownership, nextOffset: number): Promise<void> {
     const { topic, partition } = owner
     if (!owner.lost) await this.#consumer.commitOffsets([{ topic, partition, offset: String(nextOffset) }])
+  }
+
+  owned(): Iterable<Ownership> {
+    return this.#owned.values()
   }
 
   /** Takes a partition anew, from the stored position: after somebody else moved it. */

@@ -83,6 +83,10 @@ export class LocalSource implements Source, TransactionSink {
 
   async commit(): Promise<void> {}
 
+  owned(): Iterable<Ownership> {
+    return this.#owned
+  }
+
   async retake(owner: Ownership): Promise<void> {
     throw new FatalError(`another process moves the position of ${TOPIC}/${owner.partition}`)
   }

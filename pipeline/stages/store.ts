@@ -68,6 +68,7 @@ function settle(
   const { judged, states } = batch.owner
   if (outcome === 'stored') {
     judged.shift()
+    batch.owner.committed = batch.nextOffset
     if (batch.undo !== null) states.commit(batch.undo)
     onStored(batch)
   } else {

@@ -1,10 +1,12 @@
+import type pg from 'pg'
 import { type ConnectionOptions, withClient } from '../../schemas/database.ts'
 import type { Logger } from '../../schemas/log.ts'
-import type { Ownership } from '../batch.ts'
+import { createOwnership, type Ownership } from '../batch.ts'
 import { FatalError } from '../errors.ts'
 import { AccountStates } from '../features/account-states.ts'
+import { type CheckpointOf, readCheckpoint } from './checkpoints.ts'
 import { rebuildStates } from './rebuild.ts'
-import { readOrCreatePosition } from './sql.ts'
+import { claimPosition } from './sql.ts'
 
 /** First and next offset that a topic's partition holds. */
 export interface OffsetRange {
@@ -15,6 +17,8 @@ export interface OffsetRange {
 export interface OwnershipOptions {
   connection: ConnectionOptions
   latenessMs: number
+  /** application_name of the connection that stores the partition. */
+  laneOf: (partition: number) => string
   log: Logger
 }
 
@@ -26,21 +30,42 @@ export async function takePartition(
   topic: string,
   partition: number,
   range: OffsetRange,
-  { connection, latenessMs, log }: OwnershipOptions,
+  { connection, latenessMs, laneOf, log }: OwnershipOptions,
 ): Promise<Ownership> {
   return withClient(connection, async (client) => {
-    const position = await readOrCreatePosition(client, topic, partition, range.low)
+    const position = await claimPosition(client, topic, partition, range.low, laneOf(partition))
     refuseGap(topic, partition, position, range)
-    const states = new AccountStates(latenessMs)
     const began = performance.now()
-    const count = await rebuildStates(client, states, partition)
+    const saved = await savedStates(client, { topic, partition, latenessMs }, log)
+    const { states } = saved
+    const { count, next } = await rebuildStates(client, states, partition, Math.max(saved.position, 0))
     const ms = Math.round(performance.now() - began)
+    const { accounts } = states
     log.info(
-      { topic, partition, position, rebuilt_from: count, accounts: states.accounts, ms },
+      { topic, partition, position, checkpoint: saved.position, replayed: count, accounts, ms },
       'partition taken',
     )
-    return { topic, partition, cursor: position, position, lost: false, states, judged: [] }
+    return { ...createOwnership(topic, partition, position, states), checkpoint: saved.position, seen: next }
   })
+}
+
+/** The newest checkpoint's state; an empty one, at position -1, if there is none or it is damaged. */
+async function savedStates(
+  client: pg.ClientBase,
+  of: Omit<CheckpointOf, 'position'>,
+  log: Logger,
+): Promise<{ states: AccountStates; position: number }> {
+  const nothing = { states: new AccountStates(of.latenessMs), position: -1 }
+  try {
+    const saved = await readCheckpoint(client, of)
+    if (saved === null) log.info({ partition: of.partition }, 'no checkpoint: rebuilt from the table')
+    return saved ?? nothing
+  } catch (error) {
+    // A lost connection is tried again by the caller; a damaged checkpoint would be damaged then, too.
+    if ((error as { code?: string }).code !== undefined) throw error
+    log.warn({ err: error, partition: of.partition }, 'the checkpoint cannot be used: rebuilt from the table')
+    return nothing
+  }
 }
 
 function refuseGap(topic: string, partition: number, position: number, { low, high }: OffsetRange): void {

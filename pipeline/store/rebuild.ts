@@ -6,29 +6,33 @@ import { FEATURE_COUNT } from '../features/features.ts'
 
 const ROWS = 20_000
 
-/** Account, event time in milliseconds, amount in units, location. */
-type StateRow = [string, number, number, string]
+/** Account, event time in milliseconds, amount in units, location, offset. */
+type StateRow = [string, number, number, string, number]
 
 /**
- * Brings a partition's state to the position: its stored transactions, in the order of their offsets, go through the
- * very function that computed their features. What was skipped is not in the table, hence left out again. Where the
- * position was set back by hand, those behind it count too: their records will be duplicates, which change no state.
- * @returns how many transactions
+ * Brings a partition's state up to date: its stored transactions, in the order of their offsets, go through the very
+ * function that computed their features. What was skipped is not in the table, hence left out again; and the table
+ * holds them for longer than the topic may. Where the position was set back by hand, those behind it count too: their
+ * records will be duplicates, which change no state.
+ * @param from the first offset that `states` has not seen
+ * @returns how many transactions, and the first offset that `states` has not seen now
  */
 export async function rebuildStates(
   client: pg.ClientBase,
   states: AccountStates,
   partition: number,
-): Promise<number> {
+  from: number,
+): Promise<{ count: number; next: number }> {
   let count = 0
+  let next = from
   const features = new Float64Array(FEATURE_COUNT)
   await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY')
   try {
     await client.query({
       text: `DECLARE history NO SCROLL CURSOR FOR
         SELECT account_id, (extract(epoch FROM timestamp) * 1000)::bigint AS ms,
-               (amount * ${AMOUNT_UNITS})::bigint AS units, location
-        FROM transactions WHERE kafka_partition = ${Math.trunc(partition)}
+               (amount * ${AMOUNT_UNITS})::bigint AS units, location, kafka_offset
+        FROM transactions WHERE kafka_partition = ${Math.trunc(partition)} AND kafka_offset >= ${Math.trunc(from)}
         ORDER BY kafka_offset`,
     })
     for (;;) {
@@ -38,11 +42,12 @@ export async function rebuildStates(
       for (const row of rows) states.observe(transactionOf(row), undo, features, 0)
       states.commit(undo)
       count += rows.length
+      next = rows[rows.length - 1][4] + 1
     }
   } finally {
     await client.query('COMMIT')
   }
-  return count
+  return { count, next }
 }
 
 /** What the state depends on; the rest of a transaction does not enter it. */

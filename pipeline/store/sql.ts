@@ -48,18 +48,33 @@ export async function readPositionFinally(
   return rows[0].next_offset
 }
 
-/** The stored position of a partition; `start` if it has none yet. */
-export async function readOrCreatePosition(
+/**
+ * Makes the partition ours. An old owner's backend is ended first: a process that was stopped in the middle of a COPY
+ * holds keys that would block ours, and no timeout of the server ends a COPY that waits for its client.
+ * @param lane application_name of the connection that will store the partition
+ * @returns the stored position; `start` if it has none yet
+ */
+export async function claimPosition(
   client: pg.ClientBase,
   topic: string,
   partition: number,
   start: number,
+  lane: string,
 ): Promise<number> {
   await client.query(
     'INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
     [topic, partition, start],
   )
-  return readPositionFinally(client, topic, partition)
+  await client.query(
+    `SELECT pg_terminate_backend(pid) FROM positions JOIN pg_stat_activity ON application_name = owner
+     WHERE topic = $1 AND partition = $2 AND owner <> $3 AND usename = current_user AND state <> 'idle'`,
+    [topic, partition, lane],
+  )
+  const { rows } = await client.query<{ next_offset: number }>(
+    'UPDATE positions SET owner = $3 WHERE topic = $1 AND partition = $2 RETURNING next_offset',
+    [topic, partition, lane],
+  )
+  return rows[0].next_offset
 }
 
 /** Records that were processed without becoming a row. A topic that is read again leaves some out again. */

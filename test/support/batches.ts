@@ -1,4 +1,4 @@
-import { type Batch, createBatch, type Ownership } from '../../pipeline/batch.ts'
+import { type Batch, createBatch, createOwnership, type Ownership } from '../../pipeline/batch.ts'
 import { AccountStates } from '../../pipeline/features/account-states.ts'
 import { F, FEATURE_COUNT, FEATURES, type Feature } from '../../pipeline/features/features.ts'
 import type { Model } from '../../pipeline/models/model.ts'
@@ -9,15 +9,8 @@ import type { Transaction } from '../../schemas/transaction.ts'
 import { DAY, record } from './transactions.ts'
 
 /** A partition without history. */
-export const ownership = ({ partition = 0, latenessMs = DAY } = {}): Ownership => ({
-  topic: 'transactions',
-  partition,
-  cursor: 0,
-  position: 0,
-  lost: false,
-  states: new AccountStates(latenessMs),
-  judged: [],
-})
+export const ownership = ({ partition = 0, latenessMs = DAY } = {}): Ownership =>
+  createOwnership('transactions', partition, 0, new AccountStates(latenessMs))
 
 /** A batch as it leaves the decoder: row i is the record of offset `from` + i. */
 export function batchOf(transactions: Transaction[], owner = ownership(), from = 0): Batch {
