@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Settings, shape } from '../schemas/settings.ts'
+import { ALIASES, type Settings, shape } from '../schemas/settings.ts'
 
 export interface ChildOptions {
   /** File to run, from the project's root. */
@@ -93,7 +93,8 @@ function cpuTimeOf(pid: number): number | null {
  * else the child would take them from a `.env`, beside what it is given here.
  */
 export function environmentOf(settings: Partial<Settings>): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = { KAFKA_BOOTSTRAP_SERVERS: '', AZURE_API_KEY: '' }
+  const env: NodeJS.ProcessEnv = {}
+  for (const alias of Object.values(ALIASES)) env[alias] = env[`${alias}_FILE`] = ''
   for (const name of Object.keys(shape) as (keyof Settings)[]) {
     const value = settings[name]
     env[name] = Array.isArray(value) ? value.join(',') : String(value ?? '')

@@ -8,7 +8,7 @@ export interface PipelineRate {
   /** Transactions a second. */
   rate: number
   anomalies: number
-  /** Processor time of the pipeline's own process for each transaction, microseconds; null where it is not known. */
+  /** Processor time of the pipeline's own process for each transaction, microseconds; null off Linux, and with WORKERS. */
   cpu: number | null
 }
 
@@ -44,7 +44,7 @@ export async function pipelineRate(
       const { rows } = await client.query<{ sum: number | null }>(
         'SELECT sum(next_offset)::bigint AS sum FROM positions',
       )
-      if (rows[0].sum !== null) cpuBefore ??= pipeline.cpuTime()
+      if (rows[0].sum !== null && settings.WORKERS === 1) cpuBefore ??= pipeline.cpuTime()
       return rows[0].sum
     }
     const seconds = await Promise.race([timePositions(look, records, signal), pipeline.died])

@@ -10,7 +10,7 @@
 /** Of another version of the code or another lateness, a checkpoint is of no use: the state is rebuilt. */
 export const stateVersion = (latenessMs: number): string => `1:lateness=${latenessMs}`
 
-export const PIECE_BYTES = 1024 * 1024
+const PIECE_BYTES = 1024 * 1024
 
 /** One account, apart from how it is kept in memory. */
 export interface AccountRecord {

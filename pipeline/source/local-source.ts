@@ -10,7 +10,7 @@ import { type OwnershipOptions, takePartition } from '../store/ownerships.ts'
 import { BatchQueue } from './batch-queue.ts'
 
 /** The id that frames name; there is no registry to ask for another. */
-export const LOCAL_SCHEMA_ID = 1
+const LOCAL_SCHEMA_ID = 1
 
 /** The topic's name in `positions`: its offsets are not Kafka's. */
 const TOPIC = 'in-process'

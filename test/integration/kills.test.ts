@@ -54,11 +54,13 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
     TOPIC_PARTITIONS: '3',
     BATCH_MAX_RECORDS: '5',
     QUEUE_BATCHES: '4',
+    CHECKPOINT_SECONDS: '1',
   })
   const ledger = new Ledger()
   const stop = new AbortController()
   const producing = produceUntil(stop.signal, settings, ledger)
   let whileStoring = 0
+  let fromCheckpoint = 0
   let group = settings.KAFKA_GROUP_ID
   for (let kill = 1; kill <= KILLS; kill++) {
     const process = pipelineProcess(t, { ...settings, KAFKA_GROUP_ID: group })
@@ -74,6 +76,7 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
     }
     process.signal('SIGKILL')
     assert.equal(await process.ended(), 'SIGKILL')
+    if (/"checkpoint":\d/.test(process.errors)) fromCheckpoint++
     // The group holds a killed member's partitions until its session times out. Another group is let in at once, and
     // does not know better where to go on: that is in PostgreSQL. The last restart waits for the group.
     if (kill < KILLS) group = `${settings.KAFKA_GROUP_ID}-${kill}`
@@ -104,6 +107,7 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
     whileStoring >= KILLS / 2 && account.stored > 1000 && account.dead_lettered > 10,
     'too little happened',
   )
+  assert.ok(fromCheckpoint > 0, 'no restart began with a checkpoint')
   assert.equal(account.acknowledged, account.attempted)
   assert.equal(account.stored + account.dead_lettered, account.acknowledged)
   const { lost, duplicated, unexpected } = account
@@ -122,7 +126,10 @@ test('two processes that both believe to own the partitions store each transacti
   const sent = simulated(3000, 63)
   await sendTransactions(settings, sent.slice(0, 1500))
   await using one = await runningPipeline(settings)
-  await using other = await runningPipeline({ ...settings, KAFKA_GROUP_ID: `${settings.KAFKA_GROUP_ID}-other` })
+  await using other = await runningPipeline({
+    ...settings,
+    KAFKA_GROUP_ID: `${settings.KAFKA_GROUP_ID}-other`,
+  })
   for (let i = 1500; i < sent.length; i += 100) await sendTransactions(settings, sent.slice(i, i + 100))
   await Promise.race([untilProcessed(settings), one.done, other.done])
 

@@ -34,7 +34,7 @@ const transaction = fc
 function observeAll(states: AccountStates, transactions: Transaction[]): Float64Array {
   const features = new Float64Array(transactions.length * FEATURE_COUNT)
   const undo = states.begin()
-  transactions.forEach((tx, i) => states.observe(tx, undo, features, i * FEATURE_COUNT))
+  for (const [i, tx] of transactions.entries()) states.observe(tx, undo, features, i * FEATURE_COUNT)
   states.commit(undo)
   return features
 }
