@@ -53,7 +53,7 @@ const succeeds = (attempt: () => Promise<unknown>): Promise<boolean> =>
       () => true,
       () => false,
     ),
-    sleep(ATTEMPT_MS, false),
+    sleep(ATTEMPT_MS, false, { ref: false }),
   ])
 
 function readLog(file: string): string {

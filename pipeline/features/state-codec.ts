@@ -1,6 +1,6 @@
 /**
  * The accounts' states as bytes, for checkpoints: first the names of the locations, then the accounts one after another.
- * Little-endian; a text is its length in 2 bytes and UTF-8. Cut into pieces anywhere.
+ * Little-endian; a text is its length in 4 bytes and UTF-8. Cut into pieces anywhere.
  *
  *     locations: number (4 bytes), then a text each
  *     account:   id (text), count, mean, m2, newest (doubles), events, locations (4 bytes each),
@@ -8,7 +8,7 @@
  */
 
 /** Of another version of the code or another lateness, a checkpoint is of no use: the state is rebuilt. */
-export const stateVersion = (latenessMs: number): string => `1:lateness=${latenessMs}`
+export const stateVersion = (latenessMs: number): string => `2:lateness=${latenessMs}`
 
 const PIECE_BYTES = 1024 * 1024
 
@@ -129,10 +129,10 @@ class Writer {
   }
 
   text(value: string): void {
-    this.#reserve(2 + value.length * 3)
-    const bytes = this.#buffer.write(value, this.#at + 2)
-    this.#buffer.writeUInt16LE(bytes, this.#at)
-    this.#at += 2 + bytes
+    this.#reserve(4 + value.length * 3)
+    const bytes = this.#buffer.write(value, this.#at + 4)
+    this.#buffer.writeUInt32LE(bytes, this.#at)
+    this.#at += 4 + bytes
   }
 
   #reserve(bytes: number): void {
@@ -186,10 +186,9 @@ class Reader {
   }
 
   text(): string {
-    this.need(2)
-    const bytes = this.#buffer.readUInt16LE(this.#at)
-    this.need(2 + bytes)
-    this.#at += 2 + bytes
+    const bytes = this.uint32()
+    this.need(bytes)
+    this.#at += bytes
     return this.#buffer.toString('utf8', this.#at - bytes, this.#at)
   }
 }

@@ -39,7 +39,7 @@ CREATE INDEX transactions_time ON transactions USING brin (timestamp);
 -- no lock that stops a COPY into the parent; CREATE TABLE ... PARTITION OF would. The advisory lock makes a
 -- second caller wait instead of failing on the name. Runs as the owner: the pipeline's role may not create tables.
 CREATE FUNCTION ensure_transactions_partition(at timestamptz) RETURNS void
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
   month_start timestamptz := date_trunc('month', at, 'UTC');
   -- A month is added to the UTC wall time: the session's own zone may have a change of clocks in between.

@@ -7,7 +7,7 @@ import type { Transaction } from '../../schemas/transaction.ts'
 import { testSettings } from '../harness.ts'
 import { anotherRun, runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
-import { differingDecisions, positions, storedRows } from '../support/tables.ts'
+import { ALL_FEATURES, differingDecisions, positions, storedRows } from '../support/tables.ts'
 import { encoder, quiet, sendTransactions } from '../support/topics.ts'
 import { HOUR, transaction } from '../support/transactions.ts'
 
@@ -24,7 +24,7 @@ const disturbed = (transactions: Transaction[]): Transaction[] =>
   })
 
 test('the decisions are the same however the records are cut into batches and spread over lanes', async (t) => {
-  const settings = await testSettings(t, { TOPIC_PARTITIONS: '3' })
+  const settings = await testSettings(t, { TOPIC_PARTITIONS: '3', ...ALL_FEATURES })
   const sent = disturbed(simulated(1500, 41, 15))
   {
     // The run that the others are compared with gets its records in small pieces, while it runs.
@@ -34,7 +34,7 @@ test('the decisions are the same however the records are cut into batches and sp
   }
   const rows = await storedRows(settings.DATABASE_URL)
   assert.equal(rows.length, 1500)
-  assert.ok(rows.some((row) => row.is_anomaly))
+  assert.ok(rows.some((row) => row.features!.late === 1))
   const expected = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
 
   const cut = fc.record({

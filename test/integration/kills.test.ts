@@ -11,7 +11,7 @@ import { Ledger } from '../support/ledger.ts'
 import { pipelineProcess } from '../support/pipeline-process.ts'
 import { anotherRun, runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
-import { differingDecisions, positions, storedRows } from '../support/tables.ts'
+import { ALL_FEATURES, differingDecisions, positions, storedRows } from '../support/tables.ts'
 import { endOffsets, quiet, sendTransactions } from '../support/topics.ts'
 
 const KILLS = 10
@@ -55,6 +55,7 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
     BATCH_MAX_RECORDS: '5',
     QUEUE_BATCHES: '4',
     CHECKPOINT_SECONDS: '1',
+    ...ALL_FEATURES,
   })
   const ledger = new Ledger()
   const stop = new AbortController()
@@ -122,7 +123,7 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
 })
 
 test('two processes that both believe to own the partitions store each transaction once, with the right decision', async (t) => {
-  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '40' })
+  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '40', ...ALL_FEATURES })
   const sent = simulated(3000, 63)
   await sendTransactions(settings, sent.slice(0, 1500))
   await using one = await runningPipeline(settings)
@@ -170,7 +171,7 @@ const instants: Record<string, () => Way> = {
 
 for (const [instant, way] of Object.entries(instants)) {
   test(`a database connection that is cut ${instant} costs nothing and doubles nothing`, async (t) => {
-    const settings = await testSettings(t, { BATCH_MAX_RECORDS: '25' })
+    const settings = await testSettings(t, { BATCH_MAX_RECORDS: '25', ...ALL_FEATURES })
     const sent = simulated(1000, 62)
     await sendTransactions(settings, sent)
     const proxy = await databaseProxy(t, settings.DATABASE_URL, way())

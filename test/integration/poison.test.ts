@@ -6,7 +6,7 @@ import type { IHeaders, Message } from 'kafkajs'
 import type { RejectCode } from '../../pipeline/errors.ts'
 import { createRegistry } from '../../schemas/registry.ts'
 import { type Transaction, transactionSchemaText } from '../../schemas/transaction.ts'
-import { query, testSettings } from '../harness.ts'
+import { query, testSettings, until } from '../harness.ts'
 import { runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
 import { positions, skippedOffsets, storedRows } from '../support/tables.ts'
@@ -201,6 +201,27 @@ test('each poisonous record is in the dead-letter topic once, as it was received
   assert.deepEqual(
     await skippedOffsets(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC),
     poisonous.map((record) => `${place(record)} ${bad[Number(record.headers!.number)].code}`),
+  )
+})
+
+test('a location of megabytes is stored, and does not keep the state from being saved', async (t) => {
+  const settings = await testSettings(t, { TOPIC_PARTITIONS: '1', CHECKPOINT_SECONDS: '1' })
+  await takeAnything(settings)
+  const encode = await encoder(settings)
+  const sent = [
+    ...simulated(200, 24),
+    ...Array.from({ length: 8 }, () => transaction({ location: 'L'.repeat(2 * MB) })),
+  ]
+  await sendMessages(settings, sent.map(encode))
+  await using pipeline = await runningPipeline(settings)
+  await untilProcessed(settings, { pipeline })
+  assert.equal((await storedRows(settings.DATABASE_URL)).length, sent.length)
+  await until(
+    () =>
+      query(settings.DATABASE_URL, 'SELECT 1 FROM checkpoints WHERE completed_at IS NOT NULL').then(
+        (rows) => rows.length > 0,
+      ),
+    { what: 'a checkpoint' },
   )
 })
 

@@ -10,7 +10,7 @@ import {
   untilProcessed,
 } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
-import { differingDecisions, positions, skippedOffsets, storedRows } from '../support/tables.ts'
+import { ALL_FEATURES, differingDecisions, positions, skippedOffsets, storedRows } from '../support/tables.ts'
 import { encoder, readTopic, sendMessages, sendTransactions, takeAnything } from '../support/topics.ts'
 import { transaction } from '../support/transactions.ts'
 
@@ -24,14 +24,14 @@ async function decidedWithoutDuplicates(
   t: Parameters<typeof testSettings>[0],
   transactions: Transaction[],
 ): Promise<string> {
-  const settings = await testSettings(t)
+  const settings = await testSettings(t, ALL_FEATURES)
   await sendTransactions(settings, transactions)
   await runToEnd(settings)
   return settings.DATABASE_URL
 }
 
 test('the same transactions sent again are stored once, counted, and leave no trace in later decisions', async (t) => {
-  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '500' })
+  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '500', ...ALL_FEATURES })
   const { DATABASE_URL, TRANSACTIONS_TOPIC } = settings
   const sent = simulated(3000, 31)
   const [early, late] = [sent.slice(0, 2000), sent.slice(2000)]
@@ -59,7 +59,7 @@ test('the same transactions sent again are stored once, counted, and leave no tr
 })
 
 test('a topic that is read again from its beginning stores nothing twice and changes no later decision', async (t) => {
-  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '300' })
+  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '300', ...ALL_FEATURES })
   const { DATABASE_URL, TRANSACTIONS_TOPIC } = settings
   const sent = simulated(2400, 32)
   const invalid = transaction({ transaction_id: 'invalid', amount: -1 })
@@ -130,7 +130,7 @@ test('duplicates among batches in flight change no decision: what was judged aft
   })
   const count = withDuplicates.length - sent.length
   assert.ok(count > 250, `${count} duplicates`)
-  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '50', QUEUE_BATCHES: '4' })
+  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '50', QUEUE_BATCHES: '4', ...ALL_FEATURES })
   await sendTransactions(settings, withDuplicates)
   await runToEnd(settings)
 

@@ -49,12 +49,14 @@ test('SIGTERM under load: what was fetched is stored, the exit is clean, and the
   await sendTransactions(settings, sent)
   const first = pipelineProcess(t, settings)
   await untilAtWork(settings.DATABASE_URL, sent.length)
+  const before = await stored(settings.DATABASE_URL)
   const { code, seconds } = await terminated(first)
   assert.equal(code, 0, first.errors)
   assert.ok(seconds < 10, `${seconds} s`)
 
   const count = await assertPositionsMatchRows(settings)
-  assert.ok(count < sent.length)
+  // Only what waits between the stages and before the lanes is still stored: at most some thirty batches.
+  assert.ok(count - before < 1500, `${count - before} rows after SIGTERM`)
   await runToEnd({ ...settings, BATCH_MAX_RECORDS: 1000 })
   assert.equal(await stored(settings.DATABASE_URL), sent.length)
   const quiet = await anotherRun(t, settings, { BATCH_MAX_RECORDS: 10_000 })
