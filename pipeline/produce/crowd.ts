@@ -26,7 +26,7 @@ export interface CrowdOptions {
 
 /** An account by its number. Its habits hang on the seed and its number only, so that an account can be forgotten and made again. */
 export function makeAccount(seed: number, number: number, world: World): Account {
-  const id = `acc-${seed}-${String(number).padStart(6, '0')}`
+  const id = `acc-${seed.toString(36)}-${String(number).padStart(6, '0')}`
   return createAccount(id, world, createRandom(seed, number))
 }
 
