@@ -60,6 +60,11 @@ export function createMetrics() {
       labelNames: ['partition'] as const,
       registers,
     }),
+    stalls: new Counter({
+      name: 'weir_stalls_total',
+      help: 'Times that nothing was stored for WATCHDOG_SECONDS although there was work',
+      registers,
+    }),
     lag: new Gauge({
       name: 'weir_lag_records',
       help: 'Records in the topic behind the stored position',

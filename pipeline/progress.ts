@@ -5,6 +5,8 @@ import type { Metrics } from './metrics.ts'
 /** What the pipeline has done so far and how far it is behind: for metrics, readiness and the lines of `npm start`. */
 export class Progress {
   stored = 0
+  /** Records that were dealt with, whatever became of them. */
+  processed = 0
   anomalies = 0
   readonly #metrics: Metrics
   readonly #highWatermarks = new Map<number, number>()
@@ -42,6 +44,7 @@ export class Progress {
   onStored(batch: Batch): void {
     const { partition } = batch.owner
     const { stored, anomalies, duplicates, deadLetters, batchRecords, late, lag } = this.#metrics
+    this.processed += batch.records.length
     this.stored += batch.transactions.length
     this.anomalies += batch.anomalies.size
     this.#positions.set(partition, batch.nextOffset)

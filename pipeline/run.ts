@@ -20,6 +20,7 @@ import { CopyEncoder } from './store/copy-encoder.ts'
 import type { DeadLetters } from './store/dead-letters.ts'
 import { Lane } from './store/lane.ts'
 import type { OwnershipOptions } from './store/ownerships.ts'
+import { watch } from './watchdog.ts'
 
 /** Where records come from: Kafka, or this very process. */
 export interface Source {
@@ -29,6 +30,10 @@ export interface Source {
   stop(): Promise<void>
   /** Tells the outside how far a partition is; only for tools. */
   commit(owner: Ownership, nextOffset: number): Promise<void>
+  /** Joins anew, after a stall. */
+  rejoin(): Promise<void>
+  /** Records beyond the stored positions of our partitions. */
+  lag(): Promise<number>
   /** The partitions that are ours now. */
   owned(): Iterable<Ownership>
   /** Takes a partition anew from its stored position. */
@@ -164,6 +169,17 @@ export async function runStages(
     log,
     closing: closing.signal,
   })
+  const watchdog = watch({
+    stallMs: settings.WATCHDOG_SECONDS * 1000,
+    stored: () => progress.processed,
+    excused: () => writers.isWaiting || lanes.some((lane) => lane.isWaiting),
+    lag: () => source.lag(),
+    rejoin: () => source.rejoin(),
+    metrics,
+    log,
+    closing: closing.signal,
+  })
+  watchdog.catch((error) => source.queue.stream.destroy(error))
 
   async function stop(): Promise<void> {
     if (closing.signal.aborted) return done

@@ -42,6 +42,7 @@ export const shape = {
   ALLOWED_LATENESS: positive.default(24),
   ANOMALY_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7),
   RULES_FILE: z.string().optional(),
+  WATCHDOG_SECONDS: positive.default(60),
   SHUTDOWN_SECONDS: positive.max(600).default(10),
   PIPELINE_METRICS_PORT: port.default(9464),
 

@@ -23,6 +23,8 @@ const AWAY_PAUSE_MS = 1000
  * for ever. A registry that does not answer is waited for: nothing is dropped for a server's fault.
  */
 export class Writers {
+  /** True while the registry is waited for. */
+  isWaiting = false
   readonly #known = new Map<number, Writer>()
   readonly #forgetAt = new Map<number, number>()
   readonly #registry: Pick<SchemaRegistry, 'getSchema'>
@@ -54,6 +56,7 @@ export class Writers {
       if (missing.length > 0) await this.#pause(UNKNOWN_PAUSE_MS)
       else for (const id of unknown) this.#setUnknown(id)
     }
+    this.isWaiting = false
   }
 
   /** @returns null if the registry says that there is no such schema */
@@ -84,6 +87,7 @@ export class Writers {
   }
 
   #pause(ms: number): Promise<void> {
+    this.isWaiting = true
     return sleep(ms, undefined, { signal: this.#closing })
   }
 }

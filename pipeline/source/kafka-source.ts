@@ -69,11 +69,31 @@ export class KafkaSource {
     await this.#admin.connect()
     await this.#consumer.connect()
     await this.#consumer.subscribe({ topics: [topic], fromBeginning: true })
-    await this.#consumer.run({
+    await this.#run()
+  }
+
+  #run(): Promise<void> {
+    return this.#consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
       eachBatch: (payload) => this.#take(payload),
     })
+  }
+
+  /** Leaves the group and joins it again; what was fetched flows on. */
+  async rejoin(): Promise<void> {
+    await this.#consumer.stop()
+    await this.#run()
+  }
+
+  /** Records in Kafka beyond the stored positions of our partitions. */
+  async lag(): Promise<number> {
+    const ranges = await this.#ranges()
+    let lag = 0
+    for (const { partition, committed } of this.#owned.values()) {
+      lag += Math.max(0, (ranges.get(partition)?.high ?? 0) - committed)
+    }
+    return lag
   }
 
   /** Stops fetching; what was fetched flows on. */

@@ -83,6 +83,13 @@ export class LocalSource implements Source, TransactionSink {
 
   async commit(): Promise<void> {}
 
+  async rejoin(): Promise<void> {}
+
+  /** There is no group to be stuck in. */
+  async lag(): Promise<number> {
+    return 0
+  }
+
   owned(): Iterable<Ownership> {
     return this.#owned
   }

@@ -37,6 +37,8 @@ export class Lane {
   #client: pg.Client | null = null
   /** True after an error that leaves open whether the last COMMIT took place. */
   #uncertain = false
+  /** True while a server is waited for. */
+  isWaiting = false
   readonly #options: LaneOptions
 
   constructor(options: LaneOptions) {
@@ -128,6 +130,7 @@ export class Lane {
     this.#uncertain = true
     await client.query('COMMIT')
     this.#uncertain = false
+    this.isWaiting = false
     return 'stored'
   }
 
@@ -142,6 +145,7 @@ export class Lane {
   /** @returns false when the process is closing and there will be no other try */
   async #retryLater(error: Error, attempt: number): Promise<boolean> {
     const { log, closing, months } = this.#options
+    this.isWaiting = true
     months.clear() // in case it was a month's partition that is missing
     // A failure that goes on for hours is worth a few lines, not one a try.
     if ((attempt & (attempt - 1)) === 0)

@@ -49,6 +49,12 @@ async function produceUntil(stopped: AbortSignal, settings: PipelineSettings, le
 const progressOf = async ({ DATABASE_URL, TRANSACTIONS_TOPIC }: PipelineSettings) =>
   (await positions(DATABASE_URL, TRANSACTIONS_TOPIC)).reduce((sum, p) => sum + p.next_offset, 0)
 
+/** Waits until the positions have moved from where they are now. */
+async function untilProgress(settings: PipelineSettings, what: string, seconds = 10): Promise<void> {
+  const before = await progressOf(settings)
+  await until(async () => (await progressOf(settings)) > before, { seconds, what })
+}
+
 test('kill -9 at random instants, under traffic: nothing is lost or doubled, and no decision differs from a quiet run', async (t) => {
   const settings = await testSettings(t, {
     TOPIC_PARTITIONS: '3',
@@ -65,16 +71,11 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
   let group = settings.KAFKA_GROUP_ID
   for (let kill = 1; kill <= KILLS; kill++) {
     const process = pipelineProcess(t, { ...settings, KAFKA_GROUP_ID: group })
-    const before = await progressOf(settings)
-    if (kill % 4 === 0) await sleep(1000 * Math.random())
-    else {
-      await until(async () => (await progressOf(settings)) > before, {
-        seconds: 40,
-        what: `progress before kill ${kill}`,
-      })
-      await sleep(1000 * Math.random())
+    if (kill % 4 !== 0) {
+      await untilProgress(settings, `progress before kill ${kill}`, 40)
       whileStoring++
     }
+    await sleep(1000 * Math.random())
     process.signal('SIGKILL')
     assert.equal(await process.ended(), 'SIGKILL')
     if (/"checkpoint":\d/.test(process.errors)) fromCheckpoint++
@@ -84,11 +85,7 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
   }
   const last = pipelineProcess(t, { ...settings, KAFKA_GROUP_ID: group })
   const restarted = performance.now()
-  const before = await progressOf(settings)
-  await until(async () => (await progressOf(settings)) > before, {
-    seconds: 40,
-    what: 'progress after the last kill',
-  })
+  await untilProgress(settings, 'progress after the last kill', 40)
   const stall = (performance.now() - restarted) / 1000
   stop.abort()
   await producing
@@ -96,23 +93,21 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
   last.signal('SIGTERM')
   assert.equal(await last.ended(), 0)
 
+  const account = await ledger.settle(settings)
+  const { lost, duplicated, unexpected } = account
+  assert.deepEqual({ lost, duplicated, unexpected }, { lost: 0, duplicated: 0, unexpected: 0 })
+  assert.equal(account.acknowledged, account.attempted)
+  assert.equal(account.stored + account.dead_lettered, account.acknowledged)
+  assert.ok(whileStoring >= KILLS / 2 && fromCheckpoint > 0, 'too little happened')
+  assert.ok(account.stored > 1000 && account.dead_lettered > 10, 'too little was sent')
+
   const undisturbed = await anotherRun(t, settings, { BATCH_MAX_RECORDS: 10_000 })
   await runToEnd(undisturbed)
-  const account = await ledger.settle(settings)
   const differing = await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL)
   t.diagnostic(
     `${JSON.stringify({ kills: KILLS, ...account, differing_scores: differing.length })}; ` +
       `going on in the group of a killed member took ${stall.toFixed(1)} s`,
   )
-  assert.ok(
-    whileStoring >= KILLS / 2 && account.stored > 1000 && account.dead_lettered > 10,
-    'too little happened',
-  )
-  assert.ok(fromCheckpoint > 0, 'no restart began with a checkpoint')
-  assert.equal(account.acknowledged, account.attempted)
-  assert.equal(account.stored + account.dead_lettered, account.acknowledged)
-  const { lost, duplicated, unexpected } = account
-  assert.deepEqual({ lost, duplicated, unexpected }, { lost: 0, duplicated: 0, unexpected: 0 })
   assert.deepEqual(differing.slice(0, 5), [])
   const reached = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
   assert.deepEqual(
@@ -139,6 +134,39 @@ test('two processes that both believe to own the partitions store each transacti
   const reached = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
   for (const p of reached) assert.deepEqual([p.stored, p.duplicates], [p.next_offset, 0])
   const undisturbed = await anotherRun(t, settings)
+  await runToEnd(undisturbed)
+  assert.deepEqual(await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL), [])
+})
+
+test('a process that is stopped in its work and goes on later holds nobody up, and writes nothing late', async (t) => {
+  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '5', ...ALL_FEATURES })
+  const ledger = new Ledger()
+  const stop = new AbortController()
+  const producing = produceUntil(stop.signal, settings, ledger)
+  const processes = [1, 2].map((n) =>
+    pipelineProcess(t, { ...settings, KAFKA_GROUP_ID: `${settings.KAFKA_GROUP_ID}-${n}` }),
+  )
+  await untilProgress(settings, 'progress before the first stop')
+  for (let round = 0; round < 6; round++) {
+    const [sleeper, other] = round % 2 === 0 ? processes : processes.toReversed()
+    await sleep(300 * Math.random())
+    sleeper.signal('SIGSTOP')
+    for (const step of [1, 2, 3]) {
+      await untilProgress(settings, `progress ${step} while another process is stopped (round ${round})`)
+    }
+    assert.ok(!other.errors.includes('FatalError'), other.errors)
+    sleeper.signal('SIGCONT')
+  }
+  stop.abort()
+  await producing
+  await untilProcessed(settings)
+  for (const process of processes) process.signal('SIGTERM')
+  assert.deepEqual(await Promise.all(processes.map((process) => process.ended())), [0, 0])
+
+  const { lost, duplicated, unexpected, stored } = await ledger.settle(settings)
+  assert.ok(stored > 500, `only ${stored} rows`)
+  assert.deepEqual({ lost, duplicated, unexpected }, { lost: 0, duplicated: 0, unexpected: 0 })
+  const undisturbed = await anotherRun(t, settings, { BATCH_MAX_RECORDS: 10_000 })
   await runToEnd(undisturbed)
   assert.deepEqual(await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL), [])
 })
