@@ -10,6 +10,8 @@ import type { Anomaly } from './stages/score.ts'
 export interface Ownership {
   readonly topic: string
   readonly partition: number
+  /** Partitions of the topic; 0 if nobody tells. */
+  partitions: number
   /** Next offset to take from Kafka. */
   cursor: number
   /** The position once everything taken so far is stored: `nextOffset` of the newest batch. */
@@ -43,6 +45,8 @@ export interface Batch {
   rejects: Reject[]
   /** How many of the rejects are safe in the dead-letter topic. */
   deadLettered: number
+  /** Transactions whose partition is not the one that Kafka's producers choose by their account. */
+  misplaced: number
   /** Records left out as duplicates, by offset. */
   duplicates: number[]
 
@@ -74,6 +78,7 @@ export function createBatch(
     recordOf: [],
     rejects: [],
     deadLettered: 0,
+    misplaced: 0,
     duplicates: [],
     features: NO_FEATURES,
     homes: NO_HOMES,
@@ -99,6 +104,7 @@ export function createOwnership(
   return {
     topic,
     partition,
+    partitions: 0,
     cursor: position,
     position,
     committed: position,

@@ -2,6 +2,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { createLogger } from '../schemas/log.ts'
 import { loadSettings } from '../schemas/settings.ts'
 import { onStopSignal } from '../schemas/stop-signals.ts'
+import { armFailpoint } from './failpoint.ts'
 import { startPipeline } from './main.ts'
 import { superviseWorkers } from './workers.ts'
 
@@ -16,6 +17,7 @@ export function command(): Command {
     .action(async ({ workers }: { workers?: number }) => {
       const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL'])
       const log = createLogger('pipeline', settings.LOG_LEVEL)
+      armFailpoint(settings.WEIR_FAILPOINT)
       const closing = new AbortController()
       onStopSignal(
         (signal) => {

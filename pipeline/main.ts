@@ -36,6 +36,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
       kafka,
       topic,
       groupId: settings.KAFKA_GROUP_ID,
+      sessionTimeoutMs: settings.KAFKA_SESSION_TIMEOUT_MS,
       batchMaxRecords: settings.BATCH_MAX_RECORDS,
       queueBatches: settings.QUEUE_BATCHES,
       closing,

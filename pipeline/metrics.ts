@@ -30,6 +30,11 @@ export function createMetrics() {
       help: 'Transactions further behind their account than ALLOWED_LATENESS',
       registers,
     }),
+    misplaced: new Counter({
+      name: 'weir_misplaced_transactions_total',
+      help: 'Transactions in another partition than the murmur2 hash of their account: its history is torn',
+      registers,
+    }),
     batches: new Counter({
       name: 'weir_batches_total',
       help: 'Batches, by what became of them',

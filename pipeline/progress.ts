@@ -43,7 +43,7 @@ export class Progress {
 
   onStored(batch: Batch): void {
     const { partition } = batch.owner
-    const { stored, anomalies, duplicates, deadLetters, batchRecords, late, lag } = this.#metrics
+    const { stored, anomalies, duplicates, deadLetters, batchRecords, late, misplaced, lag } = this.#metrics
     this.processed += batch.records.length
     this.stored += batch.transactions.length
     this.anomalies += batch.anomalies.size
@@ -54,6 +54,7 @@ export class Progress {
     for (const { code } of batch.rejects) deadLetters.inc({ code })
     batchRecords.observe(batch.records.length)
     late.inc(countLate(batch))
+    misplaced.inc(batch.misplaced)
     lag.set({ partition: String(partition) }, this.#lagOf(partition))
   }
 

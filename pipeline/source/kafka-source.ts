@@ -11,6 +11,8 @@ export interface KafkaSourceOptions extends OwnershipOptions {
   kafka: Kafka
   topic: string
   groupId: string
+  /** A killed member holds its partitions for this long. */
+  sessionTimeoutMs: number
   batchMaxRecords: number
   queueBatches: number
   closing: AbortSignal
@@ -18,10 +20,6 @@ export interface KafkaSourceOptions extends OwnershipOptions {
   onFetched: (partition: number, highWatermark: number) => void
   onAssigned: (partitions: number[]) => void
 }
-
-// A killed member holds its partitions for this long; a live one beats three times as often.
-const SESSION_TIMEOUT_MS = 10_000
-const HEARTBEAT_MS = 3000
 
 /**
  * Batches from Kafka, each partition from its position in PostgreSQL on. kafkajs keeps the group's membership and the
@@ -35,16 +33,19 @@ export class KafkaSource {
   readonly #owned = new Map<number, Ownership>()
   /** Counts the joins: work that was begun under an earlier one is given up. */
   #join = 0
+  /** Three times as often as it must. */
+  readonly #heartbeatMs: number
 
   constructor(options: KafkaSourceOptions) {
     this.#options = options
+    this.#heartbeatMs = Math.floor(options.sessionTimeoutMs * 0.3)
     this.queue = new BatchQueue(options.queueBatches)
     this.#admin = options.kafka.admin()
     this.#consumer = options.kafka.consumer({
       groupId: options.groupId,
-      sessionTimeout: SESSION_TIMEOUT_MS,
-      rebalanceTimeout: 2 * SESSION_TIMEOUT_MS,
-      heartbeatInterval: HEARTBEAT_MS,
+      sessionTimeout: options.sessionTimeoutMs,
+      rebalanceTimeout: 2 * options.sessionTimeoutMs,
+      heartbeatInterval: this.#heartbeatMs,
       maxWaitTimeInMs: 100,
       // A fetch of more than about 120,000 small records crashes kafkajs (its PR 1723): 1 MiB a partition stays below.
       maxBytesPerPartition: 1024 * 1024,
@@ -170,7 +171,10 @@ export class KafkaSource {
 
   async #ranges(): Promise<Map<number, OffsetRange>> {
     const offsets = await this.#admin.fetchTopicOffsets(this.#options.topic)
-    return new Map(offsets.map((o) => [o.partition, { low: Number(o.low), high: Number(o.high) }]))
+    const partitions = offsets.length
+    return new Map(
+      offsets.map((o) => [o.partition, { low: Number(o.low), high: Number(o.high), partitions }]),
+    )
   }
 
   async #take({ batch, resolveOffset, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
@@ -203,7 +207,7 @@ export class KafkaSource {
     let waiting = true
     while (waiting && !closing.aborted) {
       const timer = new AbortController()
-      const pause = sleep(HEARTBEAT_MS, true, { signal: AbortSignal.any([closing, timer.signal]) }).catch(
+      const pause = sleep(this.#heartbeatMs, true, { signal: AbortSignal.any([closing, timer.signal]) }).catch(
         () => true,
       )
       waiting = await Promise.race([room.then(() => false), pause])

@@ -42,7 +42,7 @@ export class LocalSource implements Source, TransactionSink {
 
   async start(): Promise<void> {
     const { partitions, onAssigned } = this.#options
-    const everything = { low: 0, high: Number.POSITIVE_INFINITY }
+    const everything = { low: 0, high: Number.POSITIVE_INFINITY, partitions }
     for (let partition = 0; partition < partitions; partition++) {
       this.#owned.push(await takePartition(TOPIC, partition, everything, this.#options))
     }

@@ -3,6 +3,7 @@ import type { Batch } from '../batch.ts'
 import { validate } from '../decode/validate.ts'
 import type { Writer, Writers } from '../decode/writers.ts'
 import type { RejectCode, SourceRecord } from '../errors.ts'
+import { partitionOf } from '../produce/partitioner.ts'
 
 /** From bytes to transactions. What cannot be decoded, or is not valid, is among the batch's rejects. */
 export function decode(writers: Writers): (batch: Batch) => Batch | Promise<Batch> {
@@ -31,6 +32,7 @@ function unknownIds(records: SourceRecord[], writers: Writers): Set<number> {
 
 function decodeRecords(batch: Batch, writers: Writers): Batch {
   const { records, transactions, recordOf } = batch
+  const { partition, partitions } = batch.owner
   for (let i = 0; i < records.length; i++) {
     const record = records[i]
     const { value } = record
@@ -53,6 +55,7 @@ function decodeRecords(batch: Batch, writers: Writers): Batch {
       if (fault === null) {
         transactions.push(tx)
         recordOf.push(i)
+        if (partitions > 0 && partitionOf(tx.account_id, partitions) !== partition) batch.misplaced++
       } else reject(batch, record, fault.code, fault.message)
     } catch (cause) {
       reject(batch, record, 'UNDECODABLE', (cause as Error).message)

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { failpoint } from '../failpoint.ts'
 import { AccountStates, type Snapshot } from '../features/account-states.ts'
 import { stateVersion } from '../features/state-codec.ts'
 
@@ -45,6 +46,7 @@ export async function writeCheckpoint(
       values: [id, pieces++, piece],
     })
     bytes += piece.length
+    failpoint('in-checkpoint')
   }
   await client.query('UPDATE checkpoints SET pieces = $2, bytes = $3, completed_at = now() WHERE id = $1', [
     id,

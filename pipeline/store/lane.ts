@@ -5,6 +5,7 @@ import { type ConnectionOptions, createClient } from '../../schemas/database.ts'
 import type { Logger } from '../../schemas/log.ts'
 import type { Batch } from '../batch.ts'
 import { FatalError } from '../errors.ts'
+import { failpoint } from '../failpoint.ts'
 import type { CopyEncoder } from './copy-encoder.ts'
 import type { DeadLetters } from './dead-letters.ts'
 import { findBadRow, findDuplicates } from './late-rejects.ts'
@@ -113,10 +114,13 @@ export class Lane {
         batch.rejects.slice(batch.deadLettered),
       )
       batch.deadLettered = batch.rejects.length
+      failpoint('after-dead-letters')
     }
     await client.query('BEGIN')
     try {
+      failpoint('before-copy')
       if (batch.transactions.length > 0) await copy(client, encoder.encode(batch))
+      failpoint('after-copy')
       if (batch.rejects.length + batch.duplicates.length > 0) await insertSkipped(client, batch)
       if (batch.owner.lost || !(await movePosition(client, batch))) {
         await client.query('ROLLBACK')
@@ -127,8 +131,10 @@ export class Lane {
       await client.query('ROLLBACK').catch(() => this.destroy())
       throw error
     }
+    failpoint('before-commit')
     this.#uncertain = true
     await client.query('COMMIT')
+    failpoint('after-commit')
     this.#uncertain = false
     this.isWaiting = false
     return 'stored'
@@ -228,7 +234,10 @@ async function copy(client: pg.Client, chunks: Buffer[]): Promise<void> {
   finished.catch(() => {}) // an error before the end is thrown by the wait for `drain`
   // One chunk at a time: after the server's error the stream has let go of the connection, and a flush of what it
   // still holds would end the process.
-  for (const chunk of chunks) if (!stream.write(chunk)) await once(stream, 'drain')
+  for (const chunk of chunks) {
+    if (!stream.write(chunk)) await once(stream, 'drain')
+    failpoint('in-copy')
+  }
   stream.end()
   await finished
 }

@@ -12,6 +12,8 @@ import { claimPosition } from './sql.ts'
 export interface OffsetRange {
   low: number
   high: number
+  /** Partitions of the topic. */
+  partitions: number
 }
 
 export interface OwnershipOptions {
@@ -45,7 +47,12 @@ export async function takePartition(
       { topic, partition, position, checkpoint: saved.position, replayed: count, accounts, ms },
       'partition taken',
     )
-    return { ...createOwnership(topic, partition, position, states), checkpoint: saved.position, seen: next }
+    return {
+      ...createOwnership(topic, partition, position, states),
+      checkpoint: saved.position,
+      seen: next,
+      partitions: range.partitions,
+    }
   })
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import kafkajs from 'kafkajs'
-import { keyPartitioner, murmur2 } from '../../pipeline/produce/partitioner.ts'
+import { keyPartitioner, murmur2, partitionOf } from '../../pipeline/produce/partitioner.ts'
 
 // From Kafka's own UtilsTest.testMurmur2.
 const known: [key: string, hash: number][] = [
@@ -48,4 +48,17 @@ test('a key of half a megabyte takes no time', () => {
   const started = performance.now()
   keyPartitioner()(argumentsFor('x'.repeat(500_000), 6))
   assert.ok(performance.now() - started < 500)
+})
+
+test("an account's partition is that of its records, of whatever letters and length", () => {
+  const partitioner = keyPartitioner()
+  fc.assert(
+    fc.property(
+      fc.oneof(fc.string({ maxLength: 70 }), fc.string({ unit: 'binary', maxLength: 30 })),
+      fc.integer({ min: 1, max: 50 }),
+      (account, partitions) => {
+        assert.equal(partitionOf(account, partitions), partitioner(argumentsFor(account, partitions)))
+      },
+    ),
+  )
 })
