@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { loadSettings } from '../schemas/settings.ts'
+import { onStopSignal } from '../schemas/stop-signals.ts'
 import { renderText, writeReport } from './report.ts'
 import { measureThroughput, type ThroughputOptions } from './throughput.ts'
 
@@ -41,7 +42,10 @@ function throughputCommand(): Command {
 
 async function run({ json, out, ...options }: CommandOptions): Promise<void> {
   const end = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort())
+  onStopSignal(
+    () => end.abort(),
+    () => process.exit(130),
+  )
   try {
     const report = await measureThroughput({
       ...options,

@@ -115,6 +115,3 @@ export function createOwnership(
     judged: [],
   }
 }
-
-/** The first offset that the committed state has not seen. */
-export const seenBy = ({ committed, seen }: Ownership): number => Math.max(committed, seen)

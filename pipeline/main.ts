@@ -42,6 +42,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
       closing,
       onFetched: (partition, highWatermark) => progress.onFetched(partition, highWatermark),
       onAssigned: (partitions) => progress.onAssigned(partitions),
+      onTaken: (partition) => progress.onTaken(partition),
     })
     return {
       source,

@@ -11,14 +11,15 @@ export class Progress {
   readonly #metrics: Metrics
   readonly #highWatermarks = new Map<number, number>()
   readonly #positions = new Map<number, number>()
-  #assigned = false
+  /** Assigned partitions whose state is not there yet; null before the first assignment. */
+  #untaken: Set<number> | null = null
 
   constructor(metrics: Metrics) {
     this.#metrics = metrics
   }
 
   get ready(): boolean {
-    return this.#assigned
+    return this.#untaken?.size === 0
   }
 
   get lag(): number {
@@ -28,7 +29,7 @@ export class Progress {
   }
 
   onAssigned(partitions: number[]): void {
-    this.#assigned = true
+    this.#untaken = new Set(partitions)
     for (const partition of this.#highWatermarks.keys()) {
       if (partitions.includes(partition)) continue
       this.#highWatermarks.delete(partition)
@@ -37,8 +38,13 @@ export class Progress {
     }
   }
 
+  onTaken(partition: number): void {
+    this.#untaken?.delete(partition)
+  }
+
   onFetched(partition: number, highWatermark: number): void {
     this.#highWatermarks.set(partition, highWatermark)
+    this.#metrics.lag.set({ partition: String(partition) }, this.#lagOf(partition))
   }
 
   onStored(batch: Batch): void {

@@ -20,6 +20,8 @@ import { CopyEncoder } from './store/copy-encoder.ts'
 import type { DeadLetters } from './store/dead-letters.ts'
 import { Lane } from './store/lane.ts'
 import type { OwnershipOptions } from './store/ownerships.ts'
+import { postgresCheckpoints, postgresRecovery } from './store/recovery.ts'
+import { postgresSessions } from './store/session.ts'
 import { watch } from './watchdog.ts'
 
 /** Where records come from: Kafka, or this very process. */
@@ -34,6 +36,8 @@ export interface Source {
   rejoin(): Promise<void>
   /** Records beyond the stored positions of our partitions. */
   lag(): Promise<number>
+  /** Recoveries under way. */
+  readonly taking: number
   /** The partitions that are ours now. */
   owned(): Iterable<Ownership>
   /** Takes a partition anew from its stored position. */
@@ -93,7 +97,12 @@ export async function runStages(
   )
   log.info({ url: health.url }, 'metrics and health are served')
   const laneOf = (partition: number) => laneName(connection, partition % settings.LANES)
-  const ownership = { connection, latenessMs: settings.ALLOWED_LATENESS * 3_600_000, laneOf, log }
+  const ownership = {
+    withRecovery: postgresRecovery(connection),
+    latenessMs: settings.ALLOWED_LATENESS * 3_600_000,
+    laneOf,
+    log,
+  }
   const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })
 
   const months = new Set<string>()
@@ -101,7 +110,7 @@ export async function runStages(
     { length: settings.LANES },
     (_, i) =>
       new Lane({
-        connection: { ...connection, application_name: laneName(connection, i) },
+        openSession: postgresSessions({ ...connection, application_name: laneName(connection, i) }),
         encoder: new CopyEncoder(rules.version, model.version),
         deadLetters,
         score: score(rules, model, settings.ANOMALY_THRESHOLD),
@@ -161,7 +170,11 @@ export async function runStages(
   }
 
   const checkpoints = keepCheckpoints({
-    connection: { ...connection, application_name: `${connection.application_name}-checkpoint` },
+    write: postgresCheckpoints({
+      ...connection,
+      application_name: `${connection.application_name}-checkpoint`,
+      queryTimeoutMs: 30_000,
+    }),
     everyMs: settings.CHECKPOINT_SECONDS * 1000,
     latenessMs: ownership.latenessMs,
     owned: () => source.owned(),
@@ -172,7 +185,7 @@ export async function runStages(
   const watchdog = watch({
     stallMs: settings.WATCHDOG_SECONDS * 1000,
     stored: () => progress.processed,
-    excused: () => writers.isWaiting || lanes.some((lane) => lane.isWaiting),
+    excused: () => source.taking > 0 || writers.isWaiting || lanes.some((lane) => lane.isWaiting),
     lag: () => source.lag(),
     rejoin: () => source.rejoin(),
     metrics,

@@ -40,7 +40,13 @@ async function keepAlive(number: number, { metricsPort, log, closing }: WorkersO
 /** @returns the worker's exit code, or the signal that ended it */
 function runWorker(port: number, closing: AbortSignal): Promise<number | string> {
   const worker = fork(process.argv[1], ['pipeline'], {
-    env: { ...process.env, WORKERS: '1', PIPELINE_METRICS_PORT: String(port) },
+    env: {
+      ...process.env,
+      WORKERS: '1',
+      WORKERS_FILE: undefined,
+      PIPELINE_METRICS_PORT: String(port),
+      PIPELINE_METRICS_PORT_FILE: undefined,
+    },
   })
   const stop = () => worker.kill('SIGTERM')
   closing.addEventListener('abort', stop)

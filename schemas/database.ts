@@ -12,12 +12,15 @@ export interface ConnectionOptions {
   /** Seen in pg_stat_activity; names the process and its part. */
   application_name: string
   statementTimeoutMs?: number
+  /** Gives a query up that has no answer after so long, though the connection may look alive. */
+  queryTimeoutMs?: number
 }
 
 const configuration = (options: ConnectionOptions): pg.ClientConfig => ({
   connectionString: options.connectionString,
   application_name: options.application_name,
   statement_timeout: options.statementTimeoutMs ?? false,
+  query_timeout: options.queryTimeoutMs,
   connectionTimeoutMillis: 5000,
   keepAlive: true,
   types,

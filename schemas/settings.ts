@@ -26,6 +26,7 @@ export const shape = {
 
   KAFKA_BROKERS: brokers.optional(),
   KAFKA_GROUP_ID: z.string().min(1).default('weir'),
+  KAFKA_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1000).max(1_800_000).default(10_000),
   TRANSACTIONS_TOPIC: z.string().min(1).default('transactions'),
   DEAD_LETTER_TOPIC: z.string().min(1).default('transactions.dead-letter'),
   CREATE_TOPICS: flag.optional(),
@@ -45,6 +46,10 @@ export const shape = {
   WATCHDOG_SECONDS: positive.default(60),
   SHUTDOWN_SECONDS: positive.max(600).default(10),
   PIPELINE_METRICS_PORT: port.default(9464),
+  WEIR_FAILPOINT: z
+    .string()
+    .regex(/^[a-z-]+(:[1-9]\d*)?$/, 'expected name or name:n')
+    .optional(),
 
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: port.default(8000),
@@ -125,6 +130,8 @@ export function loadSettings<N extends Name = never>(
       if (EXAMPLE.test(value))
         faults.push(`${name}: still the value of .env.example, which production refuses`)
     }
+    if (raw.WEIR_FAILPOINT !== undefined)
+      faults.push('WEIR_FAILPOINT: kills the process for a test, which production refuses')
   }
   if (faults.length > 0) throw new SettingsError(faults)
   return Object.freeze(parsed.data) as Needed<N>

@@ -95,7 +95,8 @@ async function format(options: Options, directory: string, data: string, ports: 
   const unfinished = `${data}.unfinished`
   rmSync(unfinished, { recursive: true, force: true })
   writeFileSync(join(directory, PROPERTIES), properties(unfinished, ports))
-  const clusterId = randomBytes(16).toString('base64url')
+  // One that begins with a dash would be taken for an option.
+  const clusterId = `w${randomBytes(16).toString('base64url').slice(1)}`
   const main = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', join(directory, PROPERTIES)]
   await options.guardian.run(
     job(options, directory, 'format.log', ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'], main),

@@ -21,24 +21,40 @@ export function validate(tx: Transaction, recordTimestamp: number, raw: Buffer):
   if (!validId(tx.account_id)) return fault('INVALID_ID', 'account_id must have 1 to 64 bytes')
   if (!(tx.amount >= 0 && tx.amount < AMOUNT_LIMIT))
     return fault('INVALID_AMOUNT', 'amount must be from 0 to below 10^9')
-  if (!/^[A-Za-z]{3}$/.test(tx.currency)) return fault('INVALID_CURRENCY', 'currency must be three letters')
+  if (!isCurrency(tx.currency)) return fault('INVALID_CURRENCY', 'currency must be three letters')
   if (!(tx.timestamp >= FROM && tx.timestamp <= recordTimestamp + DAY && tx.timestamp < UNTIL)) {
     return fault(
       'INVALID_TIMESTAMP',
       "timestamp must be from 2000-01-01 to a day after the record's own time, and before 2200",
     )
   }
-  const texts = [tx.transaction_id, tx.account_id, tx.merchant_id ?? '', tx.merchant_category, tx.location]
+  const texts = [tx.transaction_id, tx.account_id, tx.merchant_id, tx.merchant_category, tx.location]
+  for (const text of texts) if (text !== null && SUSPECT.test(text)) return suspectFault(texts, raw)
+  return null
+}
+
+/** A NUL, or the character that stands for bytes that are not UTF-8: one pass over each text tells. */
+const SUSPECT = /[\0\ufffd]/
+
+function suspectFault(texts: (string | null)[], raw: Buffer): Fault {
   let replacements = 0
   for (const text of texts) {
-    if (text.includes('\0')) return fault('INVALID_TEXT', 'a text holds a NUL character')
-    if (text.includes('\ufffd')) replacements += text.split('\ufffd').length - 1
+    if (text?.includes('\0')) return fault('INVALID_TEXT', 'a text holds a NUL character')
+    replacements += (text ?? '').split('\ufffd').length - 1
   }
   if (replacements > replacementsIn(raw)) return fault('INVALID_TEXT', 'a text is not UTF-8')
   return null
 }
 
 const fault = (code: RejectCode, message: string): Fault => ({ code, message })
+
+const isCurrency = (text: string): boolean =>
+  text.length === 3 &&
+  isLetter(text.charCodeAt(0)) &&
+  isLetter(text.charCodeAt(1)) &&
+  isLetter(text.charCodeAt(2))
+
+const isLetter = (unit: number): boolean => (unit | 32) >= 97 && (unit | 32) <= 122
 
 // A UTF-16 unit takes at most 3 bytes: most ids need no counting.
 const validId = (id: string): boolean =>

@@ -67,6 +67,10 @@ export class Writers {
       } catch (cause) {
         const error = cause as Error & { status?: number }
         if (error.status === 404) return null
+        // The registry's client itself refuses the schema (no status came): another answer will not come.
+        if (error.status === undefined && error.name.startsWith('ConfluentSchemaRegistry')) {
+          return { code: 'INCOMPATIBLE_SCHEMA', message: error.message }
+        }
         this.#log.warn({ err: error, schema_id: id }, 'the schema registry gives no answer')
         await this.#pause(AWAY_PAUSE_MS)
       }

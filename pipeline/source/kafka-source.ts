@@ -3,7 +3,8 @@ import type { Admin, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, 
 import { createBatch, type Ownership } from '../batch.ts'
 import type { SourceRecord } from '../errors.ts'
 import { FatalError } from '../errors.ts'
-import { type OffsetRange, type OwnershipOptions, takePartition } from '../store/ownerships.ts'
+import { type OffsetRange, type OwnershipOptions, refuseGap, takePartition } from '../store/ownerships.ts'
+import { backOff, isWorthALine, reactionTo } from '../store/reactions.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
 
@@ -19,6 +20,8 @@ export interface KafkaSourceOptions extends OwnershipOptions {
   /** A batch's high watermark, for the lag. */
   onFetched: (partition: number, highWatermark: number) => void
   onAssigned: (partitions: number[]) => void
+  /** The partition's state is there: it flows. */
+  onTaken: (partition: number) => void
 }
 
 /**
@@ -33,6 +36,8 @@ export class KafkaSource {
   readonly #owned = new Map<number, Ownership>()
   /** Counts the joins: work that was begun under an earlier one is given up. */
   #join = 0
+  /** Recoveries under way. */
+  taking = 0
   /** Three times as often as it must. */
   readonly #heartbeatMs: number
 
@@ -62,6 +67,7 @@ export class KafkaSource {
     this.#consumer.on(GROUP_JOIN, (event) => this.#joined(event))
     // kafkajs restarts itself after what it holds to pass; for the rest the process must end, since it would idle.
     this.#consumer.on(CRASH, ({ payload }) => {
+      this.#join++
       if (!payload.restart) this.#fail(payload.error)
     })
     this.#consumer.on(START_BATCH_PROCESS, ({ payload }) => {
@@ -77,14 +83,19 @@ export class KafkaSource {
     return this.#consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      eachBatch: (payload) => this.#take(payload),
+      eachBatch: (payload) =>
+        this.#take(payload).catch((error) => {
+          if (error instanceof FatalError) this.#fail(error)
+          throw error
+        }),
     })
   }
 
   /** Leaves the group and joins it again; what was fetched flows on. */
   async rejoin(): Promise<void> {
+    this.#join++
     await this.#consumer.stop()
-    await this.#run()
+    if (!this.#options.closing.aborted) await this.#run()
   }
 
   /** Records in Kafka beyond the stored positions of our partitions. */
@@ -145,28 +156,47 @@ export class KafkaSource {
   }
 
   async #assign(partitions: number[], join: number): Promise<void> {
-    const { topic, log, closing } = this.#options
-    let ranges: Map<number, OffsetRange> | undefined
-    for (const partition of partitions) {
-      let owner = this.#owned.get(partition)
-      for (let attempt = 1; owner === undefined || owner.lost; attempt++) {
-        try {
-          ranges ??= await this.#ranges()
-          const range = ranges.get(partition)
-          if (range === undefined) throw new Error(`Kafka does not tell the offsets of ${topic}/${partition}`)
-          owner = await takePartition(topic, partition, range, this.#options)
-        } catch (error) {
-          if (error instanceof FatalError) throw error
-          ranges = undefined
-          if (attempt === 1) log.warn({ err: error, partition }, 'a partition cannot be taken yet')
-          await sleep(500, undefined, { signal: closing })
-        }
-        if (join !== this.#join) return
+    const { topic, onTaken } = this.#options
+    this.taking++
+    try {
+      for (const partition of partitions) {
+        const kept = this.#owned.get(partition)
+        const owner = kept === undefined || kept.lost ? await this.#takeWhen(partition, join) : kept
+        if (owner === null || join !== this.#join) return
+        this.#owned.set(partition, owner)
+        this.#consumer.seek({ topic, partition, offset: String(owner.cursor) })
+        this.#consumer.resume([{ topic, partitions: [partition] }])
+        onTaken(partition)
       }
-      this.#owned.set(partition, owner)
-      this.#consumer.seek({ topic, partition, offset: String(owner.cursor) })
-      this.#consumer.resume([{ topic, partitions: [partition] }])
+    } finally {
+      this.taking--
     }
+  }
+
+  /** Takes the partition as soon as the servers let us; null when another join came first. */
+  async #takeWhen(partition: number, join: number): Promise<Ownership | null> {
+    const { topic, log, closing } = this.#options
+    for (let attempt = 1; join === this.#join; attempt++) {
+      try {
+        return await takePartition(topic, partition, () => this.#range(partition), this.#options)
+      } catch (cause) {
+        const error = cause as Error
+        if (error instanceof FatalError) throw error
+        if (reactionTo(error) === 'exit') {
+          throw new FatalError(`${topic}/${partition} cannot be taken: ${error.message}`, { cause })
+        }
+        if (isWorthALine(attempt))
+          log.warn({ err: error, partition, attempt }, 'a partition cannot be taken yet')
+        await backOff(attempt, closing)
+      }
+    }
+    return null
+  }
+
+  async #range(partition: number): Promise<OffsetRange> {
+    const range = (await this.#ranges()).get(partition)
+    if (range === undefined) throw new Error(`Kafka does not tell the offsets of partition ${partition}`)
+    return range
   }
 
   async #ranges(): Promise<Map<number, OffsetRange>> {
@@ -182,7 +212,10 @@ export class KafkaSource {
     const { batchMaxRecords, closing } = this.#options
     if (owner === undefined || owner.lost || closing.aborted || isStale()) return
     // A batch that was fetched before a seek begins elsewhere; to take it would skip or repeat records.
-    if (Number((batch as unknown as { fetchedOffset: string }).fetchedOffset) !== owner.cursor) {
+    const fetchedFrom = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset)
+    if (fetchedFrom !== owner.cursor) {
+      // kafkajs jumps to the first record that is left when retention has passed ours.
+      if (fetchedFrom > owner.cursor) refuseGap(owner, await this.#range(owner.partition))
       this.#consumer.seek({ topic: batch.topic, partition: batch.partition, offset: String(owner.cursor) })
       return
     }
@@ -207,9 +240,9 @@ export class KafkaSource {
     let waiting = true
     while (waiting && !closing.aborted) {
       const timer = new AbortController()
-      const pause = sleep(this.#heartbeatMs, true, { signal: AbortSignal.any([closing, timer.signal]) }).catch(
-        () => true,
-      )
+      const pause = sleep(this.#heartbeatMs, true, {
+        signal: AbortSignal.any([closing, timer.signal]),
+      }).catch(() => true)
       waiting = await Promise.race([room.then(() => false), pause])
       timer.abort()
       if (waiting) await heartbeat()

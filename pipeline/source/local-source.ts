@@ -20,6 +20,7 @@ export interface LocalSourceOptions extends OwnershipOptions {
   queueBatches: number
   onFetched: (partition: number, highWatermark: number) => void
   onAssigned: (partitions: number[]) => void
+  onTaken: (partition: number) => void
 }
 
 /**
@@ -29,6 +30,7 @@ export interface LocalSourceOptions extends OwnershipOptions {
  */
 export class LocalSource implements Source, TransactionSink {
   readonly queue: BatchQueue
+  readonly taking = 0
   readonly #options: LocalSourceOptions
   readonly #partitionOf = keyPartitioner()
   readonly #owned: Ownership[] = []
@@ -41,12 +43,13 @@ export class LocalSource implements Source, TransactionSink {
   }
 
   async start(): Promise<void> {
-    const { partitions, onAssigned } = this.#options
-    const everything = { low: 0, high: Number.POSITIVE_INFINITY, partitions }
+    const { partitions, onAssigned, onTaken } = this.#options
+    const everything = async () => ({ low: 0, high: Number.POSITIVE_INFINITY, partitions })
     for (let partition = 0; partition < partitions; partition++) {
       this.#owned.push(await takePartition(TOPIC, partition, everything, this.#options))
     }
     onAssigned(this.#owned.map((owner) => owner.partition))
+    for (const { partition } of this.#owned) onTaken(partition)
   }
 
   /** Resolves when the stages have room again. Calls wait for each other: records keep their order. */

@@ -16,7 +16,8 @@ export function stage(size: number, step: (batch: Batch) => Batch | Promise<Batc
       try {
         const result = step(batch)
         if (result instanceof Promise) result.then((done) => callback(null, done), callback)
-        else callback(null, result)
+        // In a turn of its own: run in one chain, the stages would keep the lanes' sockets waiting.
+        else setImmediate(callback, null, result)
       } catch (error) {
         callback(error as Error)
       }

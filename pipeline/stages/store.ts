@@ -15,14 +15,15 @@ export interface StoreDeps {
 
 /**
  * Hands each batch to the lane of its partition, always the same one, so that a partition's batches are stored in
- * order. Takes the next batch while the lanes work, until one has `queueBatches` waiting.
+ * order. Takes the next batch while the lanes work, until `queueBatches` a lane are waiting: counted together, since one busy
+ * lane must not leave the others idle.
  */
 export function store({ lanes, queueBatches, metrics, onStored, onFenced }: StoreDeps): Writable {
   const waiting = lanes.map(() => 0)
   const tails = lanes.map(() => Promise.resolve())
   let resume: (() => void) | null = null
 
-  const hasRoom = () => waiting.every((n) => n < queueBatches)
+  const hasRoom = () => waiting.reduce((sum, n) => sum + n, 0) < lanes.length * queueBatches
   const countWaiting = (lane: number, change: number) => {
     waiting[lane] += change
     metrics.queued.set({ queue: `lane-${lane}` }, waiting[lane])

@@ -1,12 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type ConnectionOptions, withClient } from '../../schemas/database.ts'
 import type { Logger } from '../../schemas/log.ts'
-import { type Ownership, seenBy } from '../batch.ts'
+import type { Ownership } from '../batch.ts'
+import type { Snapshot } from '../features/account-states.ts'
 import type { Metrics } from '../metrics.ts'
-import { writeCheckpoint } from './checkpoints.ts'
+import type { CheckpointOf } from './checkpoints.ts'
+
+/**
+ * Saves a snapshot.
+ * @param goOn asked between its pieces; false gives it up
+ * @returns its bytes, or null when it was given up
+ */
+export type WriteCheckpoint = (
+  of: CheckpointOf,
+  snapshot: Snapshot,
+  goOn: () => boolean,
+) => Promise<number | null>
 
 export interface CheckpointerOptions {
-  connection: ConnectionOptions
+  write: WriteCheckpoint
   everyMs: number
   latenessMs: number
   /** The partitions that are ours now. */
@@ -17,10 +28,12 @@ export interface CheckpointerOptions {
 }
 
 const LOOK_EVERY_MS = 250
+/** While one is written, blocks that are given up pile up: it may not take for ever. */
+const LONGEST_MS = 120_000
 
 /**
- * Saves the state of each partition from time to time, one after another over a connection of its own, so that a
- * restart need not begin with the first transaction. It never holds the stream up: see AccountStates.snapshot.
+ * Saves the state of each partition from time to time, one after another, so that a restart need not begin with the
+ * first transaction. It never holds the stream up: see AccountStates.snapshot.
  */
 export async function keepCheckpoints(options: CheckpointerOptions): Promise<void> {
   const { log, closing } = options
@@ -50,27 +63,25 @@ function mostOverdue(
     if (!dueAt.has(owner)) dueAt.set(owner, now + (everyMs * (i + 1)) / owners.length)
   })
   return owners
-    .filter((owner) => !owner.lost && seenBy(owner) > owner.checkpoint && dueAt.get(owner)! <= now)
+    .filter((owner) => isWorthSaving(owner) && dueAt.get(owner)! <= now)
     .sort((a, b) => dueAt.get(a)! - dueAt.get(b)!)[0]
 }
 
+/** Where the position was set back by hand the state is ahead of it for a while: it has no position of its own then. */
+const isWorthSaving = ({ lost, committed, seen, checkpoint }: Ownership): boolean =>
+  !lost && committed >= seen && committed > checkpoint
+
 async function save(
-  { connection, latenessMs, metrics, log, closing }: CheckpointerOptions,
+  { write, latenessMs, metrics, log, closing }: CheckpointerOptions,
   owner: Ownership,
 ): Promise<void> {
-  const { topic, partition, states, judged } = owner
-  const position = seenBy(owner)
+  const { topic, partition, states, judged, committed: position } = owner
   const end = metrics.checkpointSeconds.startTimer()
   const snapshot = states.snapshot(judged.flatMap((batch) => batch.undo ?? []))
   try {
-    const bytes = await withClient(connection, (client) =>
-      writeCheckpoint(
-        client,
-        { topic, partition, position, latenessMs },
-        snapshot,
-        () => !owner.lost && !closing.aborted,
-      ),
-    )
+    const deadline = performance.now() + LONGEST_MS
+    const goOn = () => !owner.lost && !closing.aborted && performance.now() < deadline
+    const bytes = await write({ topic, partition, position, latenessMs }, snapshot, goOn)
     if (bytes === null) return
     owner.checkpoint = position
     const seconds = end()

@@ -48,42 +48,63 @@ export async function writeCheckpoint(
     bytes += piece.length
     failpoint('in-checkpoint')
   }
-  await client.query('UPDATE checkpoints SET pieces = $2, bytes = $3, completed_at = now() WHERE id = $1', [
-    id,
-    pieces,
-    bytes,
-  ])
-  await client.query(
-    `DELETE FROM checkpoints WHERE topic = $1 AND partition = $2 AND id <> $3 AND position <= $4`,
-    [topic, partition, id, position],
+  const completed = await client.query(
+    'UPDATE checkpoints SET pieces = $2, bytes = $3, completed_at = now() WHERE id = $1',
+    [id, pieces, bytes],
   )
+  // Deleted by a new owner of the partition: then his checkpoints are the ones that count.
+  if (completed.rowCount === 0) return null
+  await client.query(`DELETE FROM checkpoints WHERE topic = $1 AND partition = $2 AND id <> $3`, [
+    topic,
+    partition,
+    id,
+  ])
   return bytes
 }
 
+/** A valid checkpoint, not yet read. */
+export interface SavedCheckpoint {
+  position: number
+  accounts: number
+  /** The snapshot's bytes. */
+  pieces: AsyncIterable<Buffer>
+}
+
 /**
- * The state of the newest valid checkpoint.
+ * The newest valid checkpoint at or before the position. (One beyond it is left where the position was set back by hand.)
  * @returns null when there is none of this version
  */
-export async function readCheckpoint(
+export async function findCheckpoint(
   client: pg.ClientBase,
-  { topic, partition, latenessMs }: Omit<CheckpointOf, 'position'>,
-): Promise<{ states: AccountStates; position: number } | null> {
+  { topic, partition, position: latest, latenessMs }: CheckpointOf,
+): Promise<SavedCheckpoint | null> {
   const { rows } = await client.query<{ id: number; position: number; pieces: number; accounts: number }>(
     `SELECT id, position, pieces, accounts FROM checkpoints
-     WHERE topic = $1 AND partition = $2 AND state_version = $3 AND completed_at IS NOT NULL
+     WHERE topic = $1 AND partition = $2 AND state_version = $3 AND position <= $4 AND completed_at IS NOT NULL
      ORDER BY position DESC, id DESC LIMIT 1`,
-    [topic, partition, stateVersion(latenessMs)],
+    [topic, partition, stateVersion(latenessMs), latest],
   )
   if (rows.length === 0) return null
-  const [checkpoint] = rows
+  const [{ id, position, pieces, accounts }] = rows
+  return { position, accounts, pieces: readPieces(client, id, pieces) }
+}
+
+/**
+ * The state that a checkpoint holds.
+ * @throws when it is damaged
+ */
+export async function restoreStates(
+  { position, accounts, pieces }: SavedCheckpoint,
+  latenessMs: number,
+): Promise<AccountStates> {
   const states = new AccountStates(latenessMs)
-  await states.restore(readPieces(client, checkpoint.id, checkpoint.pieces))
-  if (states.accounts !== checkpoint.accounts) {
+  await states.restore(pieces)
+  if (states.accounts !== accounts) {
     throw new Error(
-      `checkpoint ${checkpoint.id} has ${states.accounts} accounts instead of ${checkpoint.accounts}`,
+      `the checkpoint of position ${position} has ${states.accounts} accounts instead of ${accounts}`,
     )
   }
-  return { states, position: checkpoint.position }
+  return states
 }
 
 async function* readPieces(client: pg.ClientBase, id: number, pieces: number): AsyncGenerator<Buffer> {

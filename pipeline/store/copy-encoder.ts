@@ -40,6 +40,8 @@ const CHUNK = 256 * 1024
 export class CopyEncoder {
   #buffer = Buffer.allocUnsafe(4 * 1024 * 1024)
   #at = 0
+  #quietTail: Buffer = Buffer.alloc(0)
+  #versions: Buffer = Buffer.alloc(0)
   readonly #rulesVersion: string
   readonly #modelVersion: string
 
@@ -52,6 +54,7 @@ export class CopyEncoder {
   encode(batch: Batch): Buffer[] {
     HEADER.copy(this.#buffer)
     this.#at = HEADER.length
+    this.#makeTails(batch.owner.partition)
     for (let row = 0; row < batch.transactions.length; row++) this.#row(batch, row)
     this.#reserve(2)
     this.#at = this.#buffer.writeInt16BE(-1, this.#at)
@@ -78,15 +81,36 @@ export class CopyEncoder {
     this.#text(tx.channel)
     this.#boolean(tx.is_fraud)
     this.#float4(batch.scores[row])
-    this.#boolean(anomaly !== undefined)
-    this.#text(anomaly === undefined ? null : anomaly.reasons[0].code)
-    this.#jsonb(anomaly?.reasons)
-    this.#jsonb(anomaly?.features)
-    this.#text(anomaly === undefined ? null : 'NEW')
+    if (anomaly === undefined) this.#copy(this.#quietTail)
+    else {
+      this.#boolean(true)
+      this.#text(anomaly.reasons[0].code)
+      this.#jsonb(anomaly.reasons)
+      this.#jsonb(anomaly.features)
+      this.#text('NEW')
+      this.#copy(this.#versions)
+    }
+    this.#int8(batch.records[batch.recordOf[row]].offset)
+  }
+
+  /** What most rows of a batch end with, but for their offset: encoded once. */
+  #makeTails(partition: number): void {
+    const from = this.#at
+    this.#boolean(false)
+    for (let column = 0; column < 4; column++) this.#null()
+    const versions = this.#at
     this.#text(this.#rulesVersion)
     this.#text(this.#modelVersion)
-    this.#int4(batch.owner.partition)
-    this.#int8(batch.records[batch.recordOf[row]].offset)
+    this.#int4(partition)
+    this.#quietTail = Buffer.from(this.#buffer.subarray(from, this.#at))
+    this.#versions = this.#quietTail.subarray(versions - from)
+    this.#at = from
+  }
+
+  #copy(bytes: Buffer): void {
+    this.#reserve(bytes.length + FIXED_BYTES)
+    this.#buffer.set(bytes, this.#at)
+    this.#at += bytes.length
   }
 
   #reserve(bytes: number): void {

@@ -7,6 +7,24 @@ export interface DeadLetters {
   send(topic: string, partition: number, rejects: Reject[]): Promise<void>
 }
 
+const REQUEST_BYTES = 500_000
+const REQUEST_RECORDS = 1000
+/** Headers and framing of a dead letter, generously. */
+const OVERHEAD_BYTES = 1024
+
+/** The rejects from `from` on that one request takes: at least one, together not much above half a megabyte. */
+export function oneRequest(rejects: Reject[], from: number): Reject[] {
+  let bytes = 0
+  let end = from
+  while (end < rejects.length && end - from < REQUEST_RECORDS) {
+    const { key, value } = rejects[end].record
+    bytes += OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
+    if (bytes > REQUEST_BYTES && end > from) break
+    end++
+  }
+  return rejects.slice(from, end)
+}
+
 /** To the dead-letter topic: the original key, value and headers, and headers that say where from and why. */
 export function kafkaDeadLetters(producer: Producer, deadLetterTopic: string): DeadLetters {
   return {

@@ -1,6 +1,6 @@
-import type pg from 'pg'
 import { type Batch, createBatch } from '../batch.ts'
-import { contentOf, findStored, identity } from './sql.ts'
+import type { StoreSession } from './session.ts'
+import { contentOf, identity } from './sql.ts'
 
 /** Rows that turned out only at the COPY not to belong into the table. */
 
@@ -9,10 +9,10 @@ import { contentOf, findStored, identity } from './sql.ts'
  * `conflicts` have another content than the first.
  */
 export async function findDuplicates(
-  client: pg.ClientBase,
+  session: Pick<StoreSession, 'findStored'>,
   batch: Batch,
 ): Promise<{ duplicates: Set<number>; conflicts: Set<number> }> {
-  const first = await findStored(client, batch.transactions)
+  const first = await session.findStored(batch.transactions)
   const duplicates = new Set<number>()
   const conflicts = new Set<number>()
   batch.transactions.forEach((tx, row) => {

@@ -1,12 +1,10 @@
-import type pg from 'pg'
-import { type ConnectionOptions, withClient } from '../../schemas/database.ts'
 import type { Logger } from '../../schemas/log.ts'
 import { createOwnership, type Ownership } from '../batch.ts'
 import { FatalError } from '../errors.ts'
 import { AccountStates } from '../features/account-states.ts'
-import { type CheckpointOf, readCheckpoint } from './checkpoints.ts'
+import { type CheckpointOf, restoreStates } from './checkpoints.ts'
 import { rebuildStates } from './rebuild.ts'
-import { claimPosition } from './sql.ts'
+import type { RecoverySession, WithRecovery } from './recovery.ts'
 
 /** First and next offset that a topic's partition holds. */
 export interface OffsetRange {
@@ -17,7 +15,7 @@ export interface OffsetRange {
 }
 
 export interface OwnershipOptions {
-  connection: ConnectionOptions
+  withRecovery: WithRecovery
   latenessMs: number
   /** application_name of the connection that stores the partition. */
   laneOf: (partition: number) => string
@@ -31,16 +29,20 @@ export interface OwnershipOptions {
 export async function takePartition(
   topic: string,
   partition: number,
-  range: OffsetRange,
-  { connection, latenessMs, laneOf, log }: OwnershipOptions,
+  rangeOf: () => Promise<OffsetRange>,
+  { withRecovery, latenessMs, laneOf, log }: OwnershipOptions,
 ): Promise<Ownership> {
-  return withClient(connection, async (client) => {
-    const position = await claimPosition(client, topic, partition, range.low, laneOf(partition))
-    refuseGap(topic, partition, position, range)
+  return withRecovery(async (session) => {
+    const { low } = await rangeOf()
+    const position = await session.claimPosition(topic, partition, low, laneOf(partition))
+    // Asked again: until the claim somebody else may have stored what came in meanwhile.
+    const range = await rangeOf()
+    refuseGap({ topic, partition, cursor: position }, range)
     const began = performance.now()
-    const saved = await savedStates(client, { topic, partition, latenessMs }, log)
+    const saved = await savedStates(session, { topic, partition, position, latenessMs }, log)
     const { states } = saved
-    const { count, next } = await rebuildStates(client, states, partition, Math.max(saved.position, 0))
+    const from = Math.max(saved.position, 0)
+    const { count, next } = await rebuildStates(states, session.readHistory(partition, from))
     const ms = Math.round(performance.now() - began)
     const { accounts } = states
     log.info(
@@ -50,7 +52,7 @@ export async function takePartition(
     return {
       ...createOwnership(topic, partition, position, states),
       checkpoint: saved.position,
-      seen: next,
+      seen: next ?? from,
       partitions: range.partitions,
     }
   })
@@ -58,15 +60,18 @@ export async function takePartition(
 
 /** The newest checkpoint's state; an empty one, at position -1, if there is none or it is damaged. */
 async function savedStates(
-  client: pg.ClientBase,
-  of: Omit<CheckpointOf, 'position'>,
+  session: RecoverySession,
+  of: CheckpointOf,
   log: Logger,
 ): Promise<{ states: AccountStates; position: number }> {
   const nothing = { states: new AccountStates(of.latenessMs), position: -1 }
   try {
-    const saved = await readCheckpoint(client, of)
-    if (saved === null) log.info({ partition: of.partition }, 'no checkpoint: rebuilt from the table')
-    return saved ?? nothing
+    const saved = await session.findCheckpoint(of)
+    if (saved === null) {
+      log.info({ partition: of.partition }, 'no checkpoint: rebuilt from the table')
+      return nothing
+    }
+    return { states: await restoreStates(saved, of.latenessMs), position: saved.position }
   } catch (error) {
     // A lost connection is tried again by the caller; a damaged checkpoint would be damaged then, too.
     if ((error as { code?: string }).code !== undefined) throw error
@@ -75,7 +80,11 @@ async function savedStates(
   }
 }
 
-function refuseGap(topic: string, partition: number, position: number, { low, high }: OffsetRange): void {
+/** @throws FatalError when the topic does not hold the next record to take, with the size of the gap */
+export function refuseGap(
+  { topic, partition, cursor: position }: Pick<Ownership, 'topic' | 'partition' | 'cursor'>,
+  { low, high }: OffsetRange,
+): void {
   if (position < low) {
     throw new FatalError(
       `${topic}/${partition}: the position is ${position}, but the topic begins at ${low}: ${low - position} records ` +

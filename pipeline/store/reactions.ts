@@ -23,6 +23,9 @@ export function reactionTo(error: Error & { code?: string; constraint?: string }
   return 'exit'
 }
 
+/** A failure that goes on for hours is worth a few lines, not one a try. */
+export const isWorthALine = (attempt: number): boolean => (attempt & (attempt - 1)) === 0
+
 const FIRST_MS = 100
 const LONGEST_MS = 5000
 

@@ -7,25 +7,39 @@ import { FEATURE_COUNT } from '../features/features.ts'
 const ROWS = 20_000
 
 /** Account, event time in milliseconds, amount in units, location, offset. */
-type StateRow = [string, number, number, string, number]
+export type StateRow = [string, number, number, string, number]
 
 /**
  * Brings a partition's state up to date: its stored transactions, in the order of their offsets, go through the very
  * function that computed their features. What was skipped is not in the table, hence left out again; and the table
  * holds them for longer than the topic may. Where the position was set back by hand, those behind it count too: their
  * records will be duplicates, which change no state.
- * @param from the first offset that `states` has not seen
- * @returns how many transactions, and the first offset that `states` has not seen now
+ * @param history the transactions that `states` has not seen
+ * @returns how many they were, and the offset after the last one; null if there was none
  */
 export async function rebuildStates(
-  client: pg.ClientBase,
   states: AccountStates,
+  history: AsyncIterable<StateRow[]>,
+): Promise<{ count: number; next: number | null }> {
+  let count = 0
+  let next: number | null = null
+  const features = new Float64Array(FEATURE_COUNT)
+  for await (const rows of history) {
+    const undo = states.begin()
+    for (const row of rows) states.observe(transactionOf(row), undo, features, 0)
+    states.commit(undo)
+    count += rows.length
+    next = rows[rows.length - 1][4] + 1
+  }
+  return { count, next }
+}
+
+/** A partition's stored transactions from an offset on, in the order of their offsets, some at a time. */
+export async function* readHistory(
+  client: pg.ClientBase,
   partition: number,
   from: number,
-): Promise<{ count: number; next: number }> {
-  let count = 0
-  let next = from
-  const features = new Float64Array(FEATURE_COUNT)
+): AsyncGenerator<StateRow[]> {
   await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY')
   try {
     await client.query({
@@ -37,17 +51,12 @@ export async function rebuildStates(
     })
     for (;;) {
       const { rows } = await client.query<StateRow>({ text: `FETCH ${ROWS} FROM history`, rowMode: 'array' })
-      if (rows.length === 0) break
-      const undo = states.begin()
-      for (const row of rows) states.observe(transactionOf(row), undo, features, 0)
-      states.commit(undo)
-      count += rows.length
-      next = rows[rows.length - 1][4] + 1
+      if (rows.length === 0) return
+      yield rows
     }
   } finally {
     await client.query('COMMIT')
   }
-  return { count, next }
 }
 
 /** What the state depends on; the rest of a transaction does not enter it. */

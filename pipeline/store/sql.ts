@@ -62,13 +62,14 @@ export async function claimPosition(
   lane: string,
 ): Promise<number> {
   await client.query(
-    'INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
-    [topic, partition, start],
-  )
-  await client.query(
     `SELECT pg_terminate_backend(pid) FROM positions JOIN pg_stat_activity ON application_name = owner
      WHERE topic = $1 AND partition = $2 AND owner <> $3 AND usename = current_user AND state <> 'idle'`,
     [topic, partition, lane],
+  )
+  // Only now: it would wait for an old owner's transaction that has the row.
+  await client.query(
+    'INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
+    [topic, partition, start],
   )
   const { rows } = await client.query<{ next_offset: number }>(
     'UPDATE positions SET owner = $3 WHERE topic = $1 AND partition = $2 RETURNING next_offset',

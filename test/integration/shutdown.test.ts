@@ -159,7 +159,9 @@ test('a position beyond the end of the topic is refused with the number of missi
   assert.equal(await stored(settings.DATABASE_URL), 200)
 })
 
-test('records that were deleted before they were processed are told, with their number, and not jumped over', async (t) => {
+test('records that were deleted before they were processed are told, with their number, and not jumped over', {
+  timeout: 30_000,
+}, async (t) => {
   const settings = await testSettings(t, { TOPIC_PARTITIONS: '1' })
   await sendTransactions(settings, simulated(200, 58))
   await runToEnd(settings)
@@ -170,6 +172,7 @@ test('records that were deleted before they were processed are told, with their 
     await admin.deleteTopicRecords({ topic: settings.TRANSACTIONS_TOPIC, partitions })
   })
   const pipeline = await runningPipeline(settings)
+  t.after(() => pipeline.stop().catch(() => {}))
   await assert.rejects(pipeline.done, /begins at 150: 50 records were deleted before they were processed/)
   const [position] = await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)
   assert.equal(position.next_offset, 100)

@@ -8,6 +8,7 @@ import { type Scope, until } from '../harness.ts'
 export interface PipelineProcess {
   /** What it wrote to stderr so far. */
   readonly errors: string
+  readonly pid: number
   /**
    * Waits until it has ended by itself or by a signal.
    * @returns its exit code, or the signal's name
@@ -17,12 +18,30 @@ export interface PipelineProcess {
   signal(signal: NodeJS.Signals): void
 }
 
+export interface ProcessOptions {
+  /** Of the command, e.g. `--workers 2`. */
+  args?: string[]
+  /** Of Node, e.g. a limit of its heap. */
+  nodeArgs?: string[]
+  /** Another tree than this one. */
+  cwd?: string
+}
+
 /** Starts one; it is killed at the test's end if it still runs. */
-export function pipelineProcess(t: Scope, settings: PipelineSettings): PipelineProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'deploy/weir.ts', 'pipeline'], {
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...asEnvironment(settings), LOG_LEVEL: 'info' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  }) as ChildProcess
+export function pipelineProcess(
+  t: Scope,
+  settings: PipelineSettings,
+  { args = [], nodeArgs = [], cwd }: ProcessOptions = {},
+): PipelineProcess {
+  const child = spawn(
+    process.execPath,
+    [...nodeArgs, '--import', 'tsx', 'deploy/weir.ts', 'pipeline', ...args],
+    {
+      cwd,
+      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...asEnvironment(settings), LOG_LEVEL: 'info' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  ) as ChildProcess
   let errors = ''
   child.stderr!.on('data', (text) => {
     errors += text
@@ -37,6 +56,7 @@ export function pipelineProcess(t: Scope, settings: PipelineSettings): PipelineP
     get errors() {
       return errors
     },
+    pid: child.pid!,
     async ended() {
       await until(hasEnded, { seconds: 30, what: 'the process to end' }).catch((error) => {
         throw new Error(`${error.message}; it wrote: ${errors}`)

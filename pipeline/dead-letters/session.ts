@@ -1,0 +1,109 @@
+import type { Admin, Kafka } from 'kafkajs'
+import { createKafka } from '../../schemas/kafka.ts'
+import { createLogger, type Logger } from '../../schemas/log.ts'
+import type { Needed } from '../../schemas/settings.ts'
+import { onStopSignal } from '../../schemas/stop-signals.ts'
+import { type Entry, entriesOf } from './entries.ts'
+import { type Letter, readLetter } from './letter.ts'
+import { counted } from './printable.ts'
+import { createProgress } from './progress.ts'
+import { countOf, currentRanges, type OnRecord, type Ranges, readTopic, type Topic } from './read-topic.ts'
+
+/** What a command works with. */
+export interface Session {
+  settings: Needed<'KAFKA_BROKERS'>
+  kafka: Kafka
+  admin: Admin
+  log: Logger
+  /** Aborted by the first Ctrl-C or SIGTERM. */
+  signal: AbortSignal
+}
+
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
+
+/**
+ * Runs a command's work with a connection to Kafka. The first Ctrl-C ends it in good order within SHUTDOWN_SECONDS,
+ * after which, or with a second one, the process ends at once.
+ * @throws when Kafka cannot be reached, or what the work throws
+ */
+export async function withSession(
+  settings: Session['settings'],
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const controller = new AbortController()
+  const { signal } = controller
+  const giveUp = () => process.exit(process.exitCode)
+  let grace: NodeJS.Timeout | undefined
+  const release = onStopSignal((name) => {
+    process.exitCode = EXIT_CODES[name]
+    controller.abort()
+    grace = setTimeout(giveUp, settings.SHUTDOWN_SECONDS * 1000)
+  }, giveUp)
+  try {
+    await connected(settings, signal, work)
+  } catch (error) {
+    if (!signal.aborted || (error as Error).name !== 'AbortError') throw error
+  } finally {
+    clearTimeout(grace)
+    release()
+  }
+}
+
+async function connected(
+  settings: Session['settings'],
+  signal: AbortSignal,
+  work: (session: Session) => Promise<void>,
+): Promise<void> {
+  const logger = createLogger('dead-letters', settings.LOG_LEVEL)
+  // kafkajs warns that an idempotent producer should try for ever; but a command must end at some time.
+  const log = logger.isLevelEnabled('warn') ? logger.child({}, { level: 'error' }) : logger
+  const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-dead-letters', log)
+  const admin = kafka.admin()
+  await admin.connect().catch((cause: Error) => {
+    const where = settings.KAFKA_BROKERS.join(',')
+    throw new Error(`cannot reach Kafka at KAFKA_BROKERS ${where}: ${cause.message}`, { cause })
+  })
+  try {
+    await work({ settings, kafka, admin, log, signal })
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+/** Every record that was rejected, as the dead-letter topic tells it at this moment. */
+export async function readEntries(session: Session): Promise<Entry[]> {
+  const letters: Letter[] = []
+  let foreign = 0
+  await readLetters(session, await currentRanges(topicOf(session)), (partition, message) => {
+    const letter = readLetter(partition, message)
+    if (letter === undefined) foreign++
+    else letters.push(letter)
+  })
+  if (foreign > 0) {
+    const topic = session.settings.DEAD_LETTER_TOPIC
+    console.error(`warning: ${counted(foreign, 'record')} of ${topic} left out: without Weir's headers`)
+  }
+  return entriesOf(letters)
+}
+
+/** Reads a part of the dead-letter topic, and shows how far it is. */
+export async function readLetters(session: Session, ranges: Ranges, onRecord: OnRecord): Promise<void> {
+  const progress = createProgress(process.stderr, countOf(ranges))
+  try {
+    await readTopic(topicOf(session), ranges, (partition, message) => {
+      progress.step()
+      return onRecord(partition, message)
+    })
+  } finally {
+    progress.stop()
+  }
+}
+
+const topicOf = ({ settings, kafka, admin, log, signal }: Session): Topic => ({
+  kafka,
+  admin,
+  log,
+  topic: settings.DEAD_LETTER_TOPIC,
+  groupPrefix: settings.KAFKA_GROUP_ID,
+  signal,
+})

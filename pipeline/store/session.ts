@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import type pg from 'pg'
+import { from as copyFrom } from 'pg-copy-streams'
+import { type ConnectionOptions, createClient } from '../../schemas/database.ts'
+import type { Transaction } from '../../schemas/transaction.ts'
+import type { Batch } from '../batch.ts'
+import { failpoint } from '../failpoint.ts'
+import {
+  COPY_TRANSACTIONS,
+  ensurePartition,
+  findStored,
+  insertSkipped,
+  movePosition,
+  readPositionFinally,
+} from './sql.ts'
+
+/** A lane's connection: all that it asks of the database. Each call throws the server's error, or the connection's. */
+export interface StoreSession {
+  begin(): Promise<void>
+  /** @param chunks rows in the binary COPY format; they may be used again once it has resolved */
+  copy(chunks: Buffer[]): Promise<void>
+  insertSkipped(batch: Batch): Promise<void>
+  /** @returns false when the stored position is not the batch's */
+  movePosition(batch: Batch): Promise<boolean>
+  commit(): Promise<void>
+  rollback(): Promise<void>
+  /** The stored position. Waits for a transaction that is just moving it, so that the answer is final. */
+  readPosition(topic: string, partition: number): Promise<number>
+  /** The contents of those that are stored already, by identity. */
+  findStored(transactions: Transaction[]): Promise<Map<string, string>>
+  /** Makes the month's partition of the table that holds the time, if there is none. */
+  ensurePartition(at: number): Promise<void>
+  close(): Promise<void>
+  /** Cuts the connection in the middle of whatever it does. */
+  destroy(): void
+}
+
+/** @param onLost called when the connection ends by itself, whether a call waits or not */
+export type OpenSession = (onLost: (error: Error) => void) => Promise<StoreSession>
+
+export const postgresSessions =
+  (connection: ConnectionOptions): OpenSession =>
+  async (onLost) => {
+    const client = createClient(connection)
+    client.on('error', onLost)
+    await client.connect()
+    const run = async (statement: string) => void (await client.query(statement))
+    return {
+      begin: () => run('BEGIN'),
+      copy: (chunks) => copy(client, chunks),
+      insertSkipped: (batch) => insertSkipped(client, batch),
+      movePosition: (batch) => movePosition(client, batch),
+      commit: () => run('COMMIT'),
+      rollback: () => run('ROLLBACK'),
+      readPosition: (topic, partition) => readPositionFinally(client, topic, partition),
+      findStored: (transactions) => findStored(client, transactions),
+      ensurePartition: (at) => ensurePartition(client, at),
+      close: () => client.end(),
+      destroy: () =>
+        (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
+    }
+  }
+
+/** @throws the server's error, or the connection's */
+async function copy(client: pg.Client, chunks: Buffer[]): Promise<void> {
+  const stream = client.query(copyFrom(COPY_TRANSACTIONS))
+  // `finish` comes when the server has taken all; an error comes as an event and rejects both waits.
+  const finished = once(stream, 'finish')
+  finished.catch(() => {}) // an error before the end is thrown by the wait for `drain`
+  // One chunk at a time: after the server's error the stream has let go of the connection, and a flush of what it
+  // still holds would end the process.
+  for (const chunk of chunks) {
+    if (!stream.write(chunk)) await once(stream, 'drain')
+    failpoint('in-copy')
+  }
+  stream.end()
+  await finished
+}

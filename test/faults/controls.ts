@@ -1,0 +1,160 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { runScenario } from './run-scenario.ts'
+import { scenarios } from './scenarios.ts'
+import type { FaultServers } from './servers.ts'
+
+/**
+ * Builds that are broken on purpose: a suite that does not find them out would prove nothing. Each is this tree with
+ * a few lines replaced, and runs the scenario that must see it.
+ */
+export interface Control {
+  name: string
+  /** The scenario that must turn red. */
+  scenario: string
+  changes: { file: string; from: string; to: string }[]
+}
+
+const LANE = 'pipeline/store/lane.ts'
+const SQL = 'pipeline/store/sql.ts'
+const SOURCE = 'pipeline/source/kafka-source.ts'
+
+const withoutCompareAndSet = {
+  file: SQL,
+  from: 'WHERE topic = $1 AND partition = $2 AND next_offset = $3`',
+  to: 'WHERE topic = $1 AND partition = $2 AND $3::bigint IS NOT NULL`',
+}
+
+export const controls: Control[] = [
+  {
+    name: 'positions stored before COPY, in a transaction of their own',
+    scenario: 'F1',
+    changes: [
+      {
+        file: LANE,
+        from: `    await session.begin()
+    try {
+      failpoint('before-copy')`,
+        to: `    if (batch.owner.lost || !(await session.movePosition(batch))) return 'fenced'
+    await session.begin()
+    try {
+      failpoint('before-copy')`,
+      },
+      {
+        file: LANE,
+        from: 'if (batch.owner.lost || !(await session.movePosition(batch))) {',
+        to: 'if (batch.owner.lost) {',
+      },
+    ],
+  },
+  {
+    name: 'compare-and-set left out',
+    scenario: 'F4',
+    changes: [withoutCompareAndSet],
+  },
+  {
+    name: 'dead letter not awaited',
+    scenario: 'F11',
+    changes: [{ file: LANE, from: 'await deadLetters.send(', to: 'void deadLetters.send(' }],
+  },
+  {
+    name: 'state kept after a rolled-back batch',
+    scenario: 'F15',
+    changes: [
+      {
+        file: 'pipeline/store/rejudge.ts',
+        from: 'if (batch.undo !== null) batch.owner.states.undo(batch.undo)',
+        to: 'if (batch.undo !== null) batch.owner.states.commit(batch.undo)',
+      },
+    ],
+  },
+  {
+    name: "Kafka's own offsets instead of positions, committed automatically",
+    scenario: 'F1',
+    changes: [
+      withoutCompareAndSet,
+      { file: SOURCE, from: 'autoCommit: false,', to: 'autoCommit: true, autoCommitThreshold: 1,' },
+      {
+        file: SOURCE,
+        from: 'this.#consumer.seek({ topic, partition, offset: String(owner.cursor) })',
+        to: '',
+      },
+      {
+        file: SOURCE,
+        from: 'if (fetchedFrom !== owner.cursor) {',
+        to: 'owner.cursor = owner.position = fetchedFrom\nif (fetchedFrom !== owner.cursor) {',
+      },
+    ],
+  },
+]
+
+const COPIED = ['pipeline', 'schemas', 'deploy', 'package.json', 'tsconfig.json']
+
+/**
+ * A copy of this tree, broken.
+ * @returns its directory, to be deleted by the caller
+ * @throws when the lines to replace are not there any more
+ */
+export function breakTree({ name, changes }: Control): string {
+  const tree = mkdtempSync(join(tmpdir(), 'weir-control-'))
+  for (const path of COPIED) cpSync(path, join(tree, path), { recursive: true })
+  symlinkSync(resolve('node_modules'), join(tree, 'node_modules'))
+  for (const { file, from, to } of changes) {
+    const path = join(tree, file)
+    const text = readFileSync(path, 'utf8')
+    if (text.split(from).length !== 2)
+      throw new Error(`the control "${name}" does not apply to ${file} any more: ${from}`)
+    writeFileSync(
+      path,
+      text.replace(from, () => to),
+    )
+  }
+  return tree
+}
+
+export interface ControlsOptions {
+  seed: number
+  /** Scenarios whose controls to run; all by default. */
+  only?: string[]
+  servers: FaultServers
+  progress: (line: string) => void
+  signal: AbortSignal
+}
+
+/**
+ * Runs each broken build and prints what found it out.
+ * @returns 1 when one was not
+ */
+export async function runControls({
+  seed,
+  only,
+  servers,
+  progress,
+  signal,
+}: ControlsOptions): Promise<number> {
+  let missed = 0
+  for (const control of controls) {
+    if (signal.aborted || (only && !only.includes(control.scenario))) continue
+    const scenario = scenarios.find((s) => s.id === control.scenario)!
+    const tree = breakTree(control)
+    try {
+      progress(`control: ${control.name} (${scenario.id}) ...`)
+      const { outcome, breaches } = await runScenario(scenario, {
+        seed,
+        servers,
+        tree,
+        quick: true,
+        progress,
+      })
+      // That it hangs or ends would not show that the invariants are looked at.
+      const red = breaches.find((breach) => /^[LSO]:/.test(breach))
+      if (red === undefined) missed++
+      console.log(`${red === undefined ? 'MISSED' : 'red   '} ${scenario.id} ${control.name}`)
+      console.log(`         ${red ?? `${outcome}: ${breaches.join('; ')}`}`)
+    } finally {
+      rmSync(tree, { recursive: true, force: true })
+    }
+  }
+  return missed > 0 ? 1 : 0
+}

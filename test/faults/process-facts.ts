@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { PipelineProcess } from '../support/pipeline-process.ts'
+
+/** What Linux and the process itself tell about it. */
+
+export const residentMb = ({ pid }: PipelineProcess): number =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024
+
+export const handles = ({ pid }: PipelineProcess): number => readdirSync(`/proc/${pid}/fd`).length
+
+export const logLines = ({ errors }: PipelineProcess): number => errors.split('\n').length - 1
+
+/** Base URL of its metrics and health, as it logged it. */
+const healthUrl = ({ errors }: PipelineProcess): string => /"url":"(http:[^"]+)"/.exec(errors)![1]
+
+/** The status of /health/live or /health/ready; 0 without an answer. */
+export async function health(process: PipelineProcess, which: 'live' | 'ready'): Promise<number> {
+  const signal = AbortSignal.timeout(2000)
+  return fetch(`${healthUrl(process)}/health/${which}`, { signal }).then(
+    (response) => response.status,
+    () => 0,
+  )
+}
+
+/** One value of its metrics, labels left out and added up. */
+export async function metric(process: PipelineProcess, name: string): Promise<number> {
+  const text = await (await fetch(`${healthUrl(process)}/metrics`)).text()
+  return [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, 'gm'))].reduce(
+    (sum, match) => sum + Number(match[1]),
+    0,
+  )
+}
+
+/** Looks every half second for so long; returns what it saw. */
+export async function sampled<T>(seconds: number, look: () => T | Promise<T>): Promise<T[]> {
+  const seen: T[] = []
+  for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
+    seen.push(await look())
+    await sleep(500)
+  }
+  return seen
+}

@@ -1,0 +1,244 @@
+import type { Batch, Ownership } from '../../pipeline/batch.ts'
+import { contentOf, identity } from '../../pipeline/store/sql.ts'
+import type { Transaction } from '../../schemas/transaction.ts'
+import type { Row } from '../support/copy-parser.ts'
+import { PgError } from './faults.ts'
+import { REFUSED } from './records.ts'
+import type { Scheduler } from './scheduler.ts'
+
+/** What PostgreSQL does that matters here: transactions, locks that wait, unique keys, compare-and-set at READ COMMITTED. */
+
+export interface SavedState {
+  partition: number
+  position: number
+  accounts: number
+  pieces: Buffer[]
+}
+
+export interface Move {
+  partition: number
+  from: number
+  next: number
+  /** The ownership whose batch it was. */
+  by: Ownership
+}
+
+/** What a transaction has done so far; nobody else sees it. */
+interface Changes {
+  rows: Map<string, Row>
+  skipped: Map<string, string>
+  moved: Move[]
+}
+
+/** The server's side of a connection. */
+export interface Backend {
+  readonly name: string
+  /** null outside of a transaction; 'failed' after an error in it, until it is rolled back. */
+  changes: Changes | 'failed' | null
+  /** False once the server has ended it. */
+  alive: boolean
+  /** Whom its present call waits for. */
+  waitsFor: Backend | null
+  /** Ends it, and tells its client. */
+  terminate: () => void
+}
+
+/** Thrown when a call must wait until another backend's transaction has ended. */
+export class Blocked extends Error {
+  readonly by: Backend
+  constructor(by: Backend) {
+    super('blocked')
+    this.by = by
+  }
+}
+
+export const entryKey = (partition: number, offset: number): string => `${partition}/${offset}`
+
+export class SimDatabase {
+  readonly rows = new Map<string, Row>()
+  readonly skipped = new Map<string, string>()
+  readonly positions = new Map<number, { next: number; owner: string | null }>()
+  readonly months = new Set<string>()
+  readonly checkpoints: SavedState[] = []
+  readonly backends = new Set<Backend>()
+  readonly #locks = new Map<string, Backend>()
+  readonly #waiters = new Map<Backend, (() => void)[]>()
+  readonly #scheduler: Scheduler
+  readonly #onCommit: (moved: Move[], rows: Row[]) => void
+
+  constructor(scheduler: Scheduler, onCommit: (moved: Move[], rows: Row[]) => void) {
+    this.#scheduler = scheduler
+    this.#onCommit = onCommit
+  }
+
+  begin(backend: Backend): void {
+    if (backend.changes !== null) throw new Error('harness: BEGIN inside of a transaction')
+    backend.changes = { rows: new Map(), skipped: new Map(), moved: [] }
+  }
+
+  /** Inserts the rows in order. Called again after each wait, it goes on where it stopped: `progress`. */
+  copy(backend: Backend, rows: Row[], progress: { row: number }): void {
+    const { rows: added } = this.#changesOf(backend)
+    for (; progress.row < rows.length; progress.row++) {
+      const row = rows[progress.row]
+      const key = identity(row.transaction_id as string, row.timestamp as number)
+      if (!this.months.has(monthOf(row.timestamp as number)))
+        throw new PgError('23514', 'no partition of relation "transactions" found for row')
+      if (row.merchant_category === REFUSED)
+        throw new PgError('23514', 'violates check constraint', 'refused')
+      if (added.has(key)) throw new PgError('23505', 'duplicate key', 'transactions_pkey')
+      this.#lock(backend, `row ${key}`)
+      if (this.rows.has(key)) throw new PgError('23505', 'duplicate key', 'transactions_pkey')
+      added.set(key, row)
+    }
+  }
+
+  insertSkipped(backend: Backend, entries: [key: string, code: string][]): void {
+    const { skipped } = this.#changesOf(backend)
+    for (const [key, code] of entries) {
+      this.#lock(backend, `skipped ${key}`)
+      if (!this.skipped.has(key)) skipped.set(key, code)
+    }
+  }
+
+  movePosition(backend: Backend, { owner, fromOffset: from, nextOffset: next }: Batch): boolean {
+    const { partition } = owner
+    const { moved } = this.#changesOf(backend)
+    if (this.positions.get(partition)?.next !== from) return false
+    this.#lock(backend, `position ${partition}`)
+    if (this.positions.get(partition)?.next !== from) return false
+    moved.push({ partition, from, next, by: owner })
+    return true
+  }
+
+  /** As PostgreSQL, a COMMIT after an error rolls back and says nothing. */
+  commit(backend: Backend): void {
+    const { changes } = backend
+    if (changes !== null && changes !== 'failed') {
+      this.#onCommit(changes.moved, [...changes.rows.values()])
+      for (const [key, row] of changes.rows) this.rows.set(key, row)
+      for (const [key, code] of changes.skipped) this.skipped.set(key, code)
+      for (const { partition, next } of changes.moved) this.positions.get(partition)!.next = next
+    }
+    backend.changes = null
+    this.#release(backend)
+  }
+
+  rollback(backend: Backend): void {
+    backend.changes = null
+    this.#release(backend)
+  }
+
+  /** An error ends the transaction's effects at once; its block stays until ROLLBACK, unless COMMIT itself failed. */
+  fail(backend: Backend, atCommit: boolean): void {
+    if (backend.changes !== null) backend.changes = atCommit ? null : 'failed'
+    this.#release(backend)
+  }
+
+  end(backend: Backend): void {
+    backend.alive = false
+    backend.waitsFor = null
+    this.backends.delete(backend)
+    this.rollback(backend)
+  }
+
+  /** SELECT … FOR UPDATE, in a transaction of its own. */
+  readPosition(backend: Backend, partition: number): number {
+    const holder = this.#locks.get(`position ${partition}`)
+    if (holder !== undefined && holder !== backend) throw new Blocked(holder)
+    const position = this.positions.get(partition)
+    if (position === undefined) throw new Error('harness: no such position')
+    return position.next
+  }
+
+  findStored(transactions: Transaction[]): Map<string, string> {
+    const found = new Map<string, string>()
+    for (const tx of transactions) {
+      const key = identity(tx.transaction_id, tx.timestamp)
+      const row = this.rows.get(key)
+      if (row !== undefined)
+        found.set(key, contentOf({ ...(row as unknown as Transaction), amount: Number(row.amount) }))
+    }
+    return found
+  }
+
+  ensurePartition(at: number): void {
+    this.months.add(monthOf(at))
+  }
+
+  /** The three statements of a claim, one by one. */
+  insertPosition(partition: number, start: number): void {
+    if (!this.positions.has(partition)) this.positions.set(partition, { next: start, owner: null })
+  }
+
+  terminateOwner(partition: number, lane: string): void {
+    const owner = this.positions.get(partition)?.owner
+    if (owner === null || owner === lane) return
+    for (const backend of this.backends)
+      if (backend.name === owner && backend.changes !== null) backend.terminate()
+  }
+
+  takePosition(backend: Backend, partition: number, lane: string): number {
+    const next = this.readPosition(backend, partition)
+    this.positions.get(partition)!.owner = lane
+    return next
+  }
+
+  /** The stored transactions of a partition from an offset on, in order. */
+  history(partition: number, from: number): Row[] {
+    return [...this.rows.values()]
+      .filter((row) => row.kafka_partition === partition && (row.kafka_offset as number) >= from)
+      .sort((a, b) => (a.kafka_offset as number) - (b.kafka_offset as number))
+  }
+
+  /**
+   * Runs a call of a backend until it has not to wait any more.
+   * @throws PgError for a deadlock that it would close
+   */
+  attempt(backend: Backend, body: () => void, done: (error: unknown) => void): void {
+    if (!backend.alive) return
+    backend.waitsFor = null
+    try {
+      body()
+    } catch (error) {
+      if (!(error instanceof Blocked)) {
+        done(error)
+        return
+      }
+      for (let other: Backend | null = error.by; other !== null; other = other.waitsFor) {
+        if (other !== backend) continue
+        this.#scheduler.note(`${backend.name} would close a deadlock`)
+        done(new PgError('40P01', 'deadlock detected'))
+        return
+      }
+      backend.waitsFor = error.by
+      this.#scheduler.note(`${backend.name} waits for ${error.by.name}`)
+      const waiters = this.#waiters.get(error.by) ?? []
+      waiters.push(() => this.attempt(backend, body, done))
+      this.#waiters.set(error.by, waiters)
+      return
+    }
+    done(null)
+  }
+
+  #changesOf(backend: Backend): Changes {
+    if (backend.changes === null) throw new Error('harness: a change outside of a transaction')
+    if (backend.changes === 'failed') throw new PgError('25P02', 'current transaction is aborted')
+    return backend.changes
+  }
+
+  #lock(backend: Backend, key: string): void {
+    const holder = this.#locks.get(key)
+    if (holder === undefined) this.#locks.set(key, backend)
+    else if (holder !== backend) throw new Blocked(holder)
+  }
+
+  #release(backend: Backend): void {
+    for (const [key, holder] of this.#locks) if (holder === backend) this.#locks.delete(key)
+    const waiters = this.#waiters.get(backend) ?? []
+    this.#waiters.delete(backend)
+    for (const again of waiters) this.#scheduler.after(0, 'lock free', again, null)
+  }
+}
+
+const monthOf = (at: number): string => new Date(at).toISOString().slice(0, 7)

@@ -1,0 +1,64 @@
+import {
+  type Call,
+  DATABASE_CALLS,
+  type Fault,
+  type NextFault,
+  nthFault,
+  OTHER_CALLS,
+  PASSING_CODES,
+} from './faults.ts'
+import { quietPlan } from './plan.ts'
+import { type Outcome, simulate } from './simulation.ts'
+
+/** Every call of every kind fails once: in run n its n-th, from 1 until a run has none. Better than a sample. */
+
+const SEED = 1
+const CUTS: Fault[] = ['lost-before', 'lost-after', 'crash-before', 'crash-after']
+
+export interface FailedCall {
+  call: Call
+  n: number
+  fault: string
+}
+
+export const faultName = (fault: Fault): string => (typeof fault === 'string' ? fault : fault.code)
+
+/** What may be wrong with a call of this kind. */
+export function faultsFor(call: Call, codes: readonly string[] = PASSING_CODES): Fault[] {
+  if ((OTHER_CALLS as readonly Call[]).includes(call)) return [...CUTS, { code: 'error' }]
+  const own = call === 'copy' ? [{ code: '23505' }] : []
+  return [...CUTS, ...codes.map((code) => ({ code })), ...own]
+}
+
+export const ALL_CALLS: readonly Call[] = [...DATABASE_CALLS, ...OTHER_CALLS]
+
+/** One run with this fault. @returns whether the run got so far, and what became of it */
+export async function failCall({
+  call,
+  n,
+  fault,
+  echo,
+}: Omit<FailedCall, 'fault'> & { fault: Fault; echo?: (line: string) => void }): Promise<{
+  met: boolean
+  outcome: Outcome
+}> {
+  const wanted = nthFault(call, n, fault)
+  const recovery = recoveryFaults()
+  // Both count every call.
+  const faults: NextFault = (other) => {
+    const [first, second] = [wanted.next(other), recovery(other)]
+    return first ?? second
+  }
+  const outcome = await simulate({ seed: SEED, plan: quietPlan, faults, echo })
+  return { met: wanted.met(), outcome }
+}
+
+/** A lost answer and a crash, so that recovery's own calls can fail too. */
+function recoveryFaults(): NextFault {
+  const lost = nthFault('commit', 3, 'lost-after').next
+  const crash = nthFault('commit', 6, 'crash-before').next
+  return (call) => {
+    const [first, second] = [lost(call), crash(call)]
+    return first ?? second
+  }
+}

@@ -1,0 +1,54 @@
+import type { Random } from '../../pipeline/produce/random.ts'
+
+/** What a seed decides beforehand. */
+export interface Plan {
+  partitions: number
+  recordsPerPartition: number
+  processes: number
+  lanes: number
+  queueBatches: number
+  batchMaxRecords: number
+  latenessMs: number
+  checkpointMs: number
+  /** Share of the messages that travel long. */
+  slowShare: number
+  /** Probability that a call fails. */
+  faultShare: number
+  /** Mean time between a crash, a freeze, an outage … */
+  disasterMs: number
+  /** How long disasters and faults go on. */
+  troubledMs: number
+}
+
+const HOUR = 3_600_000
+
+export const drawPlan = (random: Random): Plan => ({
+  partitions: random.integer(1, 3),
+  recordsPerPartition: random.integer(10, 70),
+  processes: random.pick([1, 1, 2, 2, 3]),
+  lanes: random.integer(1, 3),
+  queueBatches: random.integer(1, 4),
+  batchMaxRecords: random.integer(1, 12),
+  latenessMs: random.pick([HOUR, 24 * HOUR]),
+  checkpointMs: random.pick([100, 1000]),
+  slowShare: random.pick([0, 0.05, 0.2]),
+  faultShare: random.pick([0, 0.01, 0.03, 0.1]),
+  disasterMs: random.pick([100, 500, 2000]),
+  troubledMs: random.integer(500, 10_000),
+})
+
+/** Small and without any trouble, for a fault that is put in by number. */
+export const quietPlan: Plan = {
+  partitions: 2,
+  recordsPerPartition: 24,
+  processes: 1,
+  lanes: 2,
+  queueBatches: 2,
+  batchMaxRecords: 5,
+  latenessMs: 24 * HOUR,
+  checkpointMs: 50,
+  slowShare: 0.05,
+  faultShare: 0,
+  disasterMs: 0,
+  troubledMs: 0,
+}
