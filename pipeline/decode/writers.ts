@@ -6,6 +6,7 @@ import { type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { FRAME_BYTES } from '../../schemas/wire.ts'
 import type { RejectCode } from '../errors.ts'
 import { hasUnboundedParts, itemCountsFit } from './bounds.ts'
+import { readPlain } from './fast-reader.ts'
 
 /** Reads one writer's values; or the reason why none of them can be read. */
 export type Writer =
@@ -110,8 +111,11 @@ function createWriter(type: avro.Type): Writer {
     return { code: 'INCOMPATIBLE_SCHEMA', message: (cause as Error).message }
   }
   const mustCount = hasUnboundedParts(type)
+  const isOurs = resolver === undefined
   return {
     read(value) {
+      const plain = isOurs ? readPlain(value) : null
+      if (plain !== null) return plain
       if (mustCount && !itemCountsFit(type, value, FRAME_BYTES))
         throw new Error('an array or map claims more items than bytes')
       const { value: tx, offset } = transactionType.decode(value, FRAME_BYTES, resolver)

@@ -13,7 +13,7 @@ export interface IsolationForest {
   normal: number
 }
 
-const LEAF = 255
+export const LEAF = 255
 
 /** @returns the anomaly score s(x) = 2^(-E[h(x)] / c(psi)), 0..1: near 1 is easily isolated, 0.5 and less is usual */
 export function rawScore(forest: IsolationForest, x: Float64Array): number {

@@ -21,6 +21,8 @@ export interface WorldOptions {
   traffic?: TrafficOptions | Iterator<Piece>
   /** Whether every position must be the number of records behind it; not where a topic is read twice. */
   watch?: boolean
+  /** Brokers that the sender is told, instead of the real one. */
+  sendVia?: string[]
   /** Makes a quiet run's database what the scenario's own is. */
   prepareQuiet?: (url: string) => Promise<unknown>
 }
@@ -67,7 +69,8 @@ export class World {
     this.#ctx = ctx
     this.#prepareQuiet = options.prepareQuiet
     this.settings = settings
-    this.sender = new Sender(settings, isOwn(traffic) ? traffic : disturbed({ ...traffic, seed }), rate)
+    const sending = { ...settings, KAFKA_BROKERS: options.sendVia ?? settings.KAFKA_BROKERS }
+    this.sender = new Sender(sending, isOwn(traffic) ? traffic : disturbed({ ...traffic, seed }), rate)
     const { DATABASE_URL, TRANSACTIONS_TOPIC } = settings
     this.#watch = watch ? watchPositions(ctx, DATABASE_URL, TRANSACTIONS_TOPIC) : null
     ctx.after(() => this.sender.stop().catch(() => {}))

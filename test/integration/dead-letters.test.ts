@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
-import type { Message } from 'kafkajs'
+import type { Batch, Consumer, Kafka, Message } from 'kafkajs'
 import {
   currentRanges,
   type Ranges,
@@ -98,7 +98,10 @@ async function someBad(settings: Settings): Promise<Transaction[]> {
   unknown.value.writeUInt32BE(2 ** 31 - 5, 1)
   const messages: Message[] = good.map(encode)
   messages.splice(10, 0, { ...encode(casino), headers: { trace: 'trace-1' } })
-  messages.splice(30, 0, encode(transaction({ transaction_id: 'negative', amount: -10_000 })))
+  messages.splice(30, 0, {
+    ...encode(transaction({ transaction_id: 'negative', amount: -10_000 })),
+    key: 'a\x1b[2J',
+  })
   messages.splice(50, 0, unknown)
   messages.splice(70, 0, { key: Buffer.from('k\x1b[2J\xff', 'latin1'), value: 'no frame' })
   await sendMessages(settings, messages)
@@ -149,6 +152,8 @@ test('list, show and stats tell what was rejected, when and why, and leave nothi
   assert.match(listed.out, /^REJECTED AT +CODE +ORIGIN +KEY +REPLAYS +MESSAGE\n/)
   assert.match(listed.out, new RegExp(` CONSTRAINT +${topic}/0/10 +a-1 +0 +.*no_casino`))
   assert.match(listed.out, / NOT_FRAMED .* 0x6b1b5b324aff /, 'a key that is no text')
+  assert.match(listed.out, / a\\u001b\[2J /, 'a key that would clear the screen')
+  assert.ok(!listed.out.includes('\x1b'))
   assert.equal(listed.errors, '4 dead letters\n')
 
   const [stats] = (await succeeded(t, settings, 'stats', '--json')).json as unknown as {
@@ -312,8 +317,28 @@ test('many dead letters in several partitions are all replayed, in requests that
   )
 })
 
+/** Delivers the first record of each batch, and then the whole batch: as after a rebalance in its middle. */
+const stutteringKafka = (kafka: Kafka) =>
+  ({
+    consumer(config) {
+      const consumer = kafka.consumer(config)
+      const run: Consumer['run'] = ({ eachBatch, ...rest } = {}) =>
+        consumer.run({
+          ...rest,
+          async eachBatch(payload) {
+            const { batch } = payload
+            const messages = batch.messages.slice(0, 1)
+            const first = { ...batch, messages, lastOffset: () => messages[0].offset } as unknown as Batch
+            await eachBatch!({ ...payload, batch: first })
+            await eachBatch!(payload)
+          },
+        })
+      return { ...consumer, run }
+    },
+  }) as Kafka
+
 test('reading ends where the topic ended, though records were deleted meanwhile or are of an aborted send', async (t) => {
-  const settings = await testSettings(t, { TOPIC_PARTITIONS: '2' })
+  const settings = await testSettings(t, { TOPIC_PARTITIONS: '3' })
   const topic = settings.TRANSACTIONS_TOPIC
   const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-test', quiet)
   const producer = kafka.producer({ transactionalId: topic, maxInFlightRequests: 1, idempotent: true })
@@ -327,19 +352,27 @@ test('reading ends where the topic ended, though records were deleted meanwhile 
   await withAdmin(settings, async (admin) => {
     const { signal } = new AbortController()
     const read = { kafka, admin, log: quiet, topic, groupPrefix: settings.KAFKA_GROUP_ID, signal }
-    const valuesOf = async (ranges: Ranges) => {
+    const valuesOf = async (ranges: Ranges, from: Kafka = kafka) => {
       const values: string[] = []
-      await readRanges(read, ranges, (_, message) => void values.push(String(message.value)))
+      await readRanges(
+        { ...read, kafka: from },
+        ranges,
+        (_, message) => void values.push(String(message.value)),
+      )
       return values.sort()
     }
     await send(0, ['a', 'b'], 'commit')
     await send(0, ['aborted'], 'abort')
     await send(1, ['c', 'd'], 'commit')
+    await send(2, ['all of the partition aborted'], 'abort')
     const ranges = await currentRanges(read)
     // Not for this reader: it came later.
     await send(0, ['later'], 'commit')
     assert.deepEqual(await valuesOf(ranges), ['a', 'b', 'c', 'd'])
     assert.deepEqual(await valuesOf(new Map([[0, { from: 1, to: 2 }]])), ['b'])
+
+    const delivered = await valuesOf(ranges, stutteringKafka(kafka))
+    assert.deepEqual(delivered, ['a', 'b', 'c', 'd'], 'each once, though kafkajs began again')
 
     await admin.deleteTopicRecords({ topic, partitions: [{ partition: 1, offset: '-1' }] })
     assert.deepEqual(await valuesOf(ranges), ['a', 'b'])

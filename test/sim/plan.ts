@@ -4,6 +4,8 @@ import type { Random } from '../../pipeline/produce/random.ts'
 export interface Plan {
   partitions: number
   recordsPerPartition: number
+  /** Share of the records that are there at the start. */
+  shareAtStart: number
   processes: number
   lanes: number
   queueBatches: number
@@ -24,7 +26,8 @@ const HOUR = 3_600_000
 
 export const drawPlan = (random: Random): Plan => ({
   partitions: random.integer(1, 3),
-  recordsPerPartition: random.integer(10, 70),
+  recordsPerPartition: random.integer(10, 60),
+  shareAtStart: random.pick([0, 0.5, 1]),
   processes: random.pick([1, 1, 2, 2, 3]),
   lanes: random.integer(1, 3),
   queueBatches: random.integer(1, 4),
@@ -34,13 +37,14 @@ export const drawPlan = (random: Random): Plan => ({
   slowShare: random.pick([0, 0.05, 0.2]),
   faultShare: random.pick([0, 0.01, 0.03, 0.1]),
   disasterMs: random.pick([100, 500, 2000]),
-  troubledMs: random.integer(500, 10_000),
+  troubledMs: random.integer(500, 5000),
 })
 
 /** Small and without any trouble, for a fault that is put in by number. */
 export const quietPlan: Plan = {
   partitions: 2,
-  recordsPerPartition: 24,
+  recordsPerPartition: 16,
+  shareAtStart: 1,
   processes: 1,
   lanes: 2,
   queueBatches: 2,

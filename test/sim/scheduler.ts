@@ -22,6 +22,8 @@ interface Task {
 }
 
 const TAIL = 80
+/** The real one: virtual time puts itself in the place of the global. */
+const realTurn = setImmediate
 
 /**
  * Discrete events in virtual time. One at a time happens, and everything that follows from it at once (promises, ticks)
@@ -33,6 +35,9 @@ export class Scheduler {
   /** The process in which the present event happens; null for servers and the network. */
   current: Host | null = null
   steps = 0
+  /** What was begun outside of any event, through something real (a socket, a timer): then no seed repeats it. */
+  stray: string | null = null
+  #between = false
   readonly random: Random
   readonly #queue: Task[] = []
   readonly #start: number
@@ -50,6 +55,7 @@ export class Scheduler {
 
   /** Lets something happen after a while, in the present process unless told otherwise. */
   after(ms: number, what: string, run: () => void, host: Host | null = this.current): Task {
+    if (this.#between) this.stray ??= what
     const task = { due: this.now + ms, serial: this.#serial++, what, host, run }
     insert(this.#queue, task)
     return task
@@ -99,11 +105,13 @@ export class Scheduler {
       return true
     }
     this.steps++
+    this.#between = false
     this.current = task.host
     this.note(task.what)
     task.run()
-    await new Promise(setImmediate)
+    await new Promise<void>((resolve) => realTurn(resolve))
     this.current = null
+    this.#between = true
     return true
   }
 }

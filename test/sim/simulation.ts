@@ -33,7 +33,7 @@ export interface SimulationOptions {
 /** After the healing everything must be processed within this time. */
 const DRAIN_MS = 120_000
 /** What a zombie still may do after that. */
-const AFTERMATH_MS = 60_000
+const AFTERMATH_MS = 10_000
 const MOST_STEPS = 400_000
 
 /** One life of some processes, from a seed. */
@@ -70,6 +70,8 @@ async function live(world: World): Promise<void> {
   while (world.violation === null && scheduler.now < drainedAt + AFTERMATH_MS) {
     if (!(await scheduler.step())) break
     checkBounds(world)
+    if (scheduler.stray !== null)
+      world.violate('repeatable', `"${scheduler.stray}" began outside of any event`)
     if (drainedAt === Number.POSITIVE_INFINITY && isDrained(world)) drainedAt = scheduler.now
     if (scheduler.now > Math.min(drainedAt, healedAt + DRAIN_MS) + AFTERMATH_MS) break
     if (scheduler.steps > MOST_STEPS) return world.violate('drain', 'too many steps')
@@ -82,13 +84,13 @@ async function live(world: World): Promise<void> {
   }
 }
 
-/** Half of the records are there at the start, the others come bit by bit while there is trouble. */
+/** Some of the records are there at the start, the others come bit by bit while there is trouble. */
 function fillTopic({ scheduler, kafka, plan }: World): void {
   const { random } = scheduler
   kafka.topic.forEach((entries, partition) => {
-    kafka.ends[partition] = random.integer(0, entries.length)
+    kafka.ends[partition] = Math.floor(entries.length * plan.shareAtStart)
     for (let end = kafka.ends[partition]; end < entries.length; ) {
-      end = Math.min(entries.length, end + random.integer(1, 10))
+      end = Math.min(entries.length, end + random.integer(1, 5))
       const write = () => {
         kafka.ends[partition] = Math.max(kafka.ends[partition], end)
       }

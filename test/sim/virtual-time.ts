@@ -7,13 +7,21 @@ import type { Scheduler } from './scheduler.ts'
  * Without a scheduler a sleep is over at once.
  */
 export async function withVirtualTime<T>(scheduler: Scheduler | null, use: () => Promise<T>): Promise<T> {
-  const real = { sleep: timers.setTimeout, random: Math.random, now: Date.now, elapsed: performance.now }
+  const real = {
+    sleep: timers.setTimeout,
+    turn: globalThis.setImmediate,
+    random: Math.random,
+    now: Date.now,
+    elapsed: performance.now,
+  }
   timers.setTimeout = ((ms: number, value: unknown, options?: { signal?: AbortSignal }) =>
     scheduler === null
       ? Promise.resolve(value)
       : sleep(scheduler, ms, value, options?.signal)) as typeof timers.setTimeout
   syncBuiltinESMExports()
   if (scheduler !== null) {
+    globalThis.setImmediate = ((run: (...values: unknown[]) => void, ...values: unknown[]) =>
+      scheduler.after(0, 'turn', () => run(...values))) as unknown as typeof setImmediate
     Math.random = () => scheduler.random.unit()
     Date.now = () => Math.floor(scheduler.now)
     performance.now = () => scheduler.now
@@ -23,6 +31,7 @@ export async function withVirtualTime<T>(scheduler: Scheduler | null, use: () =>
   } finally {
     timers.setTimeout = real.sleep
     syncBuiltinESMExports()
+    globalThis.setImmediate = real.turn
     Math.random = real.random
     Date.now = real.now
     performance.now = real.elapsed

@@ -60,7 +60,7 @@ function* withHotAccount(): Generator<Piece, never> {
 export const offsetOutOfRange: Scenario = {
   id: 'F18',
   title: 'offset out of range: retention has passed, and the topic ends before the position',
-  quick: true,
+  quick: false,
   async run(ctx) {
     const world = await World.open(ctx, { env: { TOPIC_PARTITIONS: '1' }, watch: false })
     const { settings, sender } = world

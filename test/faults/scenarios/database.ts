@@ -10,7 +10,7 @@ import { sleepUpTo, World } from '../world.ts'
 export const databaseKilled: Scenario = {
   id: 'F7',
   title: 'PostgreSQL killed in the middle of a COPY, many times',
-  quick: true,
+  quick: false,
   async run(ctx) {
     const { DATABASE_URL, postgres } = await controllableServers(ctx)
     // Large batches: a COPY that lasts can be met.
@@ -108,7 +108,7 @@ const COMMIT = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
 export const commitCut: Scenario = {
   id: 'F9',
   title: 'connection cut after COMMIT was sent, before its answer',
-  quick: true,
+  quick: false,
   async run(ctx) {
     const world = await World.open(ctx)
     const proxy = await databaseProxy(ctx, world.settings.DATABASE_URL, {
@@ -136,7 +136,7 @@ export const commitCut: Scenario = {
 export const databaseRefuses: Scenario = {
   id: 'F10',
   title: 'deadlock, statement timeout, read-only server, out of connections',
-  quick: true,
+  quick: false,
   async run(ctx) {
     const world = await World.open(ctx)
     const name = new URL(world.settings.DATABASE_URL).pathname.slice(1)

@@ -59,7 +59,7 @@ export const killedAtRandom: Scenario = {
 export const terminated: Scenario = {
   id: 'F2',
   title: 'SIGTERM under full load, rolling over processes',
-  quick: true,
+  quick: false,
   async run(ctx) {
     const world = await World.open(ctx, { rate: 2000 })
     world.sender.start()

@@ -19,7 +19,7 @@ const MB = 2 ** 20
 export const poison: Scenario = {
   id: 'F11',
   title: 'one record in a hundred is poison, with the dead-letter topic away at first, and kill -9',
-  quick: true,
+  quick: false,
   async run(ctx) {
     const bad: Piece[] = []
     const world = await World.open(ctx, { traffic: withPoison(bad, 100), rate: 400 })
@@ -165,7 +165,7 @@ function* withCasino(at: number): Generator<Piece, never> {
 export const registryAway: Scenario = {
   id: 'F13',
   title: 'schemas v1 and v2 mixed; registry away with a warm and with a cold cache; an unknown id',
-  quick: true,
+  quick: false,
   async run(ctx) {
     const writers: ((tx: Transaction) => Buffer)[] = []
     const world = await World.open(ctx, { traffic: mixedSchemas(writers) })

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { test } from 'node:test'
+import { breakTree, controls } from '../faults/controls.ts'
+import { runScenario } from '../faults/run-scenario.ts'
+import { scenarios } from '../faults/scenarios.ts'
+
+/** The quick tier of `npm run test:faults`: see test/faults/README.md. */
+
+const SEED = 1
+
+for (const scenario of scenarios.filter(({ quick }) => quick)) {
+  test(`${scenario.id} holds: ${scenario.title}`, async (t) => {
+    const { breaches, figures, notes, outcome } = await runScenario(scenario, { seed: SEED, quick: true })
+    t.diagnostic(JSON.stringify(figures))
+    for (const note of notes) t.diagnostic(note)
+    assert.deepEqual(breaches, [])
+    assert.equal(outcome, 'held')
+  })
+}
+
+test('every control still applies to this tree', () => {
+  for (const control of controls) rmSync(breakTree(control), { recursive: true })
+})
