@@ -161,7 +161,8 @@ export class KafkaSource {
     try {
       for (const partition of partitions) {
         const kept = this.#owned.get(partition)
-        const owner = kept === undefined || kept.lost ? await this.#takeWhen(partition, join) : kept
+        const isOurs = kept !== undefined && !kept.lost
+        const owner = isOurs ? await this.#keep(kept) : await this.#takeWhen(partition, join)
         if (owner === null || join !== this.#join) return
         this.#owned.set(partition, owner)
         this.#consumer.seek({ topic, partition, offset: String(owner.cursor) })
@@ -171,6 +172,19 @@ export class KafkaSource {
     } finally {
       this.taking--
     }
+  }
+
+  /** Somebody may have claimed a partition in between without storing anything: his lane is ended, and it is ours again. */
+  async #keep(owner: Ownership): Promise<Ownership> {
+    const { withRecovery, laneOf, log } = this.#options
+    const { topic, partition, committed } = owner
+    const claim = withRecovery((session) =>
+      session.claimPosition(topic, partition, committed, laneOf(partition)),
+    )
+    await claim.catch((error) =>
+      log.warn({ err: error, partition }, 'a kept partition could not be claimed again'),
+    )
+    return owner
   }
 
   /** Takes the partition as soon as the servers let us; null when another join came first. */

@@ -44,6 +44,7 @@ export const postgresSessions =
     const client = createClient(connection)
     client.on('error', onLost)
     await client.connect()
+    await endPredecessor(client)
     const run = async (statement: string) => void (await client.query(statement))
     return {
       begin: () => run('BEGIN'),
@@ -60,6 +61,14 @@ export const postgresSessions =
         (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
     }
   }
+
+/** A connection that was cut unseen may live on in the server, with the keys of a COPY that would block this one's. */
+async function endPredecessor(client: pg.Client): Promise<void> {
+  await client.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE application_name = current_setting('application_name') AND usename = current_user AND pid <> pg_backend_pid()`,
+  )
+}
 
 /** @throws the server's error, or the connection's */
 async function copy(client: pg.Client, chunks: Buffer[]): Promise<void> {

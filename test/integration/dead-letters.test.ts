@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
-import type { Batch, Consumer, Kafka, Message } from 'kafkajs'
+import kafkajs, { type Batch, type Consumer, type Kafka, type Message } from 'kafkajs'
 import {
   currentRanges,
   type Ranges,
@@ -24,6 +24,7 @@ import {
   readTopic,
   sendMessages,
   sendTransactions,
+  takeAnything,
   withAdmin,
 } from '../support/topics.ts'
 import { transaction } from '../support/transactions.ts'
@@ -412,6 +413,40 @@ test('what came from another topic is not replayed, and a topic that is not ther
   const unset = await deadLetters(t, {}, 'replay')
   assert.equal(unset.code, 2)
   assert.match(unset.errors, /KAFKA_BROKERS: not set[\s\S]*DATABASE_URL: not set/)
+})
+
+test('a record that the topic takes no longer is named, and the others are sent', async (t) => {
+  const settings = await testSettings(t, { TOPIC_PARTITIONS: '1' })
+  const topic = settings.TRANSACTIONS_TOPIC
+  await takeAnything(settings)
+  const sizes = [10, 3_000_000, 10]
+  const messages = sizes.map((size) => ({ key: 'a', value: Buffer.alloc(size, 1) }))
+  await sendMessages(settings, messages)
+  await runToEnd(settings)
+  await withAdmin(settings, (admin) =>
+    admin.alterConfigs({
+      validateOnly: false,
+      resources: [
+        {
+          type: kafkajs.ConfigResourceTypes.TOPIC,
+          name: topic,
+          configEntries: [{ name: 'max.message.bytes', value: '1000000' }],
+        },
+      ],
+    }),
+  )
+  const result = await deadLetters(t, settings, 'replay', '--yes')
+  assert.equal(result.code, 1)
+  assert.match(result.out, /^2 dead letters replayed; 1 not sent$/m)
+  assert.match(result.errors, new RegExp(`${topic}/0/1 was not sent: larger than max.message.bytes`))
+  const replayed = (await readTopic(settings, topic)).slice(3)
+  assert.deepEqual(
+    replayed.map((record) => [record.value!.length, String(record.headers!['weir-replay-of'])]),
+    [
+      [10, `${topic}/0/0`],
+      [10, `${topic}/0/2`],
+    ],
+  )
 })
 
 test('two replays at the same time: one is refused; Ctrl-C ends one in good order', async (t) => {

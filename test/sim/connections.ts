@@ -88,7 +88,12 @@ class Connection {
         )
       }
       const shown = typeof fault === 'object' ? (fault?.code ?? '') : fault
-      scheduler.after(this.#world.latency(), `${this.backend.name} ${kind} ${shown}`, execute, null)
+      const travels = this.#world.latency()
+      scheduler.after(travels, `${this.backend.name} ${kind} ${shown}`, execute, null)
+      if (fault === 'lost-under-way')
+        this.lose(connectionError(scheduler.random), travels + this.#world.noticeMs())
+      if (fault === 'crash-under-way')
+        scheduler.after(0, 'dies now', () => this.#world.crash(this.#host), null)
     })
   }
 
@@ -149,11 +154,9 @@ export const simSessions =
       begin: () => connection.call('begin', () => database.begin(backend)),
       copy(chunks) {
         const progress = { row: 0 }
-        let rows: Row[] | undefined
-        return connection.call('copy', () => {
-          rows ??= parseCopy(Buffer.concat(chunks))
-          database.copy(backend, rows, progress)
-        })
+        // What is sent is sent: the buffers are used again, be it after a loss of the connection.
+        const rows = parseCopy(Buffer.concat(chunks))
+        return connection.call('copy', () => database.copy(backend, rows, progress))
       },
       insertSkipped: (batch) =>
         connection.call('insertSkipped', () => database.insertSkipped(backend, skippedOf(batch))),

@@ -24,8 +24,8 @@ export class Operations {
 
   #died(host: Host): void {
     const { scheduler } = this.#world
-    this.#start(scheduler.random.exponential(500))
-    this.#evict(host, scheduler.random.exponential(1000))
+    this.#start(scheduler.random.exponential(200))
+    this.#evict(host, scheduler.random.exponential(300))
   }
 
   /** The coordinator has not heard of a member for too long. */
@@ -36,7 +36,7 @@ export class Operations {
       for (const member of kafka.members) {
         if (member.host !== host) continue
         kafka.members.delete(member)
-        member.mustJoin = true
+        member.isTold()
       }
       kafka.rebalance()
     }
@@ -66,10 +66,10 @@ export class Operations {
       if (draw < 0.4) world.crash(process.host)
       else if (draw < 0.55) this.#freeze(process.host)
       else this.#terminate(process)
-    } else if (draw < 0.85 && connections.size > 0) {
+    } else if (draw < 0.95 && connections.size > 0) {
       random.pick([...connections]).lose(connectionError(random))
-    } else if (draw < 0.93) this.#loseDatabase()
-    else this.#loseRegistry()
+    } else if (draw >= 0.97) this.#loseDatabase()
+    else if (draw >= 0.95) this.#loseRegistry()
   }
 
   #rebalance(): void {
@@ -87,9 +87,9 @@ export class Operations {
     scheduler.note(`${host.name} is stopped`)
     this.#world.count('freeze')
     scheduler.freeze(host)
-    this.#evict(host, 1000)
+    this.#evict(host, scheduler.random.exponential(300))
     scheduler.after(
-      scheduler.random.exponential(2000),
+      scheduler.random.exponential(600),
       `${host.name} goes on`,
       () => scheduler.thaw(host),
       null,

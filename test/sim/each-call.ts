@@ -1,4 +1,12 @@
-import { type Call, DATABASE_CALLS, type Fault, type NextFault, nthFault, OTHER_CALLS } from './faults.ts'
+import {
+  type Call,
+  CUTS,
+  DATABASE_CALLS,
+  type Fault,
+  type NextFault,
+  nthFault,
+  OTHER_CALLS,
+} from './faults.ts'
 import { quietPlan } from './plan.ts'
 import { type Outcome, simulate } from './simulation.ts'
 
@@ -7,7 +15,6 @@ import { type Outcome, simulate } from './simulation.ts'
 const SEED = 1
 /** One of each way in which a server's error is met; the seeds draw from all. */
 const CODES = ['40001', '57P01', '25006', '53100']
-const CUTS: Fault[] = ['lost-before', 'lost-after', 'crash-before', 'crash-after']
 
 export interface FailedCall {
   call: Call

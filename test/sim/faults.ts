@@ -20,8 +20,19 @@ export const DATABASE_CALLS = [
 export const OTHER_CALLS = ['deadLetters', 'getSchema', 'fetchTopicOffsets'] as const
 export type Call = (typeof DATABASE_CALLS)[number] | (typeof OTHER_CALLS)[number]
 
-/** The connection is lost, or the process dies, before or after the call took effect; or the server answers an error. */
-export type Fault = 'lost-before' | 'lost-after' | 'crash-before' | 'crash-after' | { code: string }
+/**
+ * The connection is lost, or the process dies, before or after the call took effect, or while it is still under way and
+ * will take effect later; or the server answers an error.
+ */
+export const CUTS = [
+  'lost-before',
+  'lost-after',
+  'lost-under-way',
+  'crash-before',
+  'crash-after',
+  'crash-under-way',
+] as const
+export type Fault = (typeof CUTS)[number] | { code: string }
 
 /** SQLSTATEs that pass by themselves: deadlock, serialization, resources, disk, cancelled, terminated, read-only, internal. */
 export const PASSING_CODES = [
@@ -46,9 +57,9 @@ export const noFaults: NextFault = () => null
 export const randomFaults =
   (random: Random, probability: number): NextFault =>
   (call) => {
-    if (!random.chance(probability)) return null
-    if (random.chance(0.3)) return random.chance(0.5) ? 'lost-before' : 'lost-after'
-    if (random.chance(0.1)) return random.chance(0.5) ? 'crash-before' : 'crash-after'
+    // What happens between a COMMIT and its answer is the hardest to get right.
+    if (!random.chance(call === 'commit' ? 3 * probability : probability)) return null
+    if (random.chance(0.5)) return random.pick(CUTS)
     // A key that another transaction held and gave up.
     if (call === 'copy' && random.chance(0.1)) return { code: '23505' }
     return { code: random.pick(PASSING_CODES) }

@@ -11,6 +11,8 @@ interface Seek {
   offset: string
 }
 
+/** How long a fetch waits when there is nothing. */
+const IDLE_MS = 40
 const EVENTS = { GROUP_JOIN: 'group_join', CRASH: 'crash', START_BATCH_PROCESS: 'start_batch_process' }
 
 /** The topic and its one group, with a coordinator that deals the partitions out by chance. */
@@ -36,7 +38,7 @@ export class SimKafka {
     if (members.length > 0)
       for (let p = 0; p < this.topic.length; p++)
         this.#assignment.get(this.#world.scheduler.random.pick(members))!.push(p)
-    for (const member of members) member.mustJoin = true
+    for (const member of members) member.isTold()
   }
 
   assigned(member: Member): number[] {
@@ -58,7 +60,8 @@ export class SimKafka {
 /** A consumer that behaves as kafkajs does where it matters: see consumerGroup.js and runner.js of 2.2.4. */
 export class Member {
   readonly events = EVENTS
-  mustJoin = false
+  /** When it will have heard that it must join anew. */
+  #joinsAt = Number.POSITIVE_INFINITY
   readonly host: Host | null
   readonly #world: World
   readonly #kafka: SimKafka
@@ -74,6 +77,16 @@ export class Member {
     this.#world = world
     this.#kafka = kafka
     this.host = world.scheduler.current
+  }
+
+  /** The group was dealt out anew: a member hears of it at a heartbeat, and goes on with what it had until then. */
+  isTold(): void {
+    const { scheduler } = this.#world
+    this.#joinsAt = Math.min(this.#joinsAt, scheduler.now + scheduler.random.exponential(100))
+  }
+
+  get #mustJoin(): boolean {
+    return this.#world.scheduler.now >= this.#joinsAt
   }
 
   on(event: string, listener: Listener): void {
@@ -119,9 +132,9 @@ export class Member {
 
   async #loop(eachBatch: EachBatch): Promise<void> {
     while (this.#running) {
-      if (this.mustJoin) await this.#join()
+      if (this.#mustJoin) await this.#join()
       for (const batch of await this.#fetch()) {
-        if (!this.#running || this.mustJoin) break
+        if (!this.#running || this.#mustJoin) break
         try {
           await this.#handle(batch, eachBatch)
         } catch (error) {
@@ -138,7 +151,7 @@ export class Member {
       this.#kafka.members.add(this)
       this.#kafka.rebalance()
     }
-    this.mustJoin = false
+    this.#joinsAt = Number.POSITIVE_INFINITY
     this.#partitions = [...this.#kafka.assigned(this)]
     this.#resolved = new Map(this.#partitions.map((p) => [p, this.#kafka.committed.get(p) ?? 0]))
     this.#world.scheduler.note(`joined with ${this.#partitions}`)
@@ -154,7 +167,7 @@ export class Member {
       .filter((partition) => !this.#paused.has(partition))
       .map((partition) => ({ partition, from: this.#resolved.get(partition)! }))
     const hasMore = requests.some(({ partition, from }) => from < this.#kafka.ends[partition])
-    await this.#world.pause('fetch', hasMore ? 0 : 500)
+    await this.#world.pause('fetch', hasMore ? 0 : IDLE_MS)
     return requests
       .filter(({ partition }) => !this.#seeks.has(partition) && !this.#paused.has(partition))
       .map(({ partition, from }) => {
@@ -206,7 +219,7 @@ export class Member {
 
   async #heartbeat(): Promise<void> {
     await this.#world.pause('heartbeat')
-    if (this.mustJoin) throw new Error('rebalance in progress')
+    if (this.#mustJoin) throw new Error('rebalance in progress')
   }
 }
 

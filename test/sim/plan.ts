@@ -12,7 +12,9 @@ export interface Plan {
   batchMaxRecords: number
   latenessMs: number
   checkpointMs: number
-  /** Share of the messages that travel long. */
+  /** Mean time that a message travels. */
+  latencyMs: number
+  /** Share of the messages that travel ten times as long. */
   slowShare: number
   /** Probability that a call fails. */
   faultShare: number
@@ -34,10 +36,11 @@ export const drawPlan = (random: Random): Plan => ({
   batchMaxRecords: random.integer(1, 12),
   latenessMs: random.pick([HOUR, 24 * HOUR]),
   checkpointMs: random.pick([100, 1000]),
+  latencyMs: random.pick([1, 3, 10]),
   slowShare: random.pick([0, 0.05, 0.2]),
-  faultShare: random.pick([0, 0.01, 0.03, 0.1]),
-  disasterMs: random.pick([100, 500, 2000]),
-  troubledMs: random.integer(500, 5000),
+  faultShare: random.pick([0, 0.01, 0.03, 0.06]),
+  disasterMs: random.pick([100, 300, 1000]),
+  troubledMs: random.integer(300, 3000),
 })
 
 /** Small and without any trouble, for a fault that is put in by number. */
@@ -51,6 +54,7 @@ export const quietPlan: Plan = {
   batchMaxRecords: 5,
   latenessMs: 24 * HOUR,
   checkpointMs: 50,
+  latencyMs: 1,
   slowShare: 0.05,
   faultShare: 0,
   disasterMs: 0,

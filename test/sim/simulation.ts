@@ -33,7 +33,7 @@ export interface SimulationOptions {
 /** After the healing everything must be processed within this time. */
 const DRAIN_MS = 120_000
 /** What a zombie still may do after that. */
-const AFTERMATH_MS = 10_000
+const AFTERMATH_MS = 5000
 const MOST_STEPS = 400_000
 
 /** One life of some processes, from a seed. */

@@ -77,7 +77,9 @@ export class World {
   /** How long something travels, in milliseconds: mostly little, sometimes long. */
   latency(): number {
     const { random } = this.scheduler
-    return random.exponential(random.chance(this.plan.slowShare) ? 50 : 1)
+    return random.exponential(
+      random.chance(this.plan.slowShare) ? 10 * this.plan.latencyMs : this.plan.latencyMs,
+    )
   }
 
   /** How long a server does not know that its client is gone. */
@@ -103,8 +105,9 @@ export class World {
         scheduler.after(this.latency(), `${kind}: ${what}`, tell, host)
       const fail = (error: Error) => answer('fails', () => reject(error))
       const execute = () => {
-        if (fault === 'crash-before') return this.crash(host)
-        if (fault === 'lost-before') return fail(connectionError(scheduler.random))
+        if (fault === 'crash-before' || fault === 'crash-under-way') return this.crash(host)
+        if (fault === 'lost-before' || fault === 'lost-under-way')
+          return fail(connectionError(scheduler.random))
         if (typeof fault === 'object' && fault !== null) {
           // Only a database has such codes.
           return fail(kind === 'open' ? new PgError(fault.code, 'injected') : new Error('injected'))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { failCall } from '../sim/each-call.ts'
+import { CUTS } from '../sim/faults.ts'
 import { simulate } from '../sim/simulation.ts'
 
 /** The quick part of `npm run test:sim`, which goes through a thousand seeds and every call. */
@@ -29,7 +30,7 @@ test('a seed gives the same trace each time, and another seed another one', asyn
 })
 
 test('a lost connection and a crash at any COMMIT change nothing', async () => {
-  for (const fault of ['lost-before', 'lost-after', 'crash-before', 'crash-after'] as const) {
+  for (const fault of CUTS) {
     let n = 1
     for (; ; n++) {
       const { met, outcome } = await failCall({ call: 'commit', n, fault })
