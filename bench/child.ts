@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { ALIASES, type Settings, shape } from '../schemas/settings.ts'
 
@@ -10,6 +11,8 @@ export interface ChildOptions {
   /** All that the process gets as its environment. */
   settings: Partial<Settings>
   execArgv?: string[]
+  /** Called with each line of its stderr. */
+  onLine?: (line: string) => void
   signal: AbortSignal
 }
 
@@ -19,17 +22,22 @@ export interface Child extends AsyncDisposable {
   message<T>(): Promise<T>
   /** Rejects when it ends, with the last lines of its stderr: for a process that should still be running. */
   died: Promise<never>
+  /** What went wrong around it, with the last lines of its stderr. */
+  explain(cause: Error): Error
   /** Processor time that it has had, in microseconds, to the hundredth of a second; null where the system does not tell. */
   cpuTime(): number | null
   /** Asks it to end by SIGTERM, and waits. @throws when it does not end well */
   stop(): Promise<void>
+  /** Ends it by SIGKILL, and waits. */
+  kill(): Promise<void>
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const TAIL_LINES = 15
 const STOP_MS = 15_000
 
-export function startChild({ file, args, settings, execArgv = [], signal }: ChildOptions): Child {
+export function startChild(options: ChildOptions): Child {
+  const { file, args, settings, execArgv = [], onLine, signal } = options
   const child = fork(file, args, {
     cwd: root,
     execArgv: ['--import', 'tsx', ...execArgv],
@@ -37,7 +45,7 @@ export function startChild({ file, args, settings, execArgv = [], signal }: Chil
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     signal,
   })
-  const tail = keepTail(child)
+  const tail = keepTail(child, onLine)
   const exit = new Promise<{ how: string; ok: boolean }>((resolve) => {
     child.once('error', (error) => resolve({ how: error.message, ok: false }))
     child.once('close', (code, by) =>
@@ -52,8 +60,13 @@ export function startChild({ file, args, settings, execArgv = [], signal }: Chil
     throw failure(how)
   })
   died.catch(() => {}) // whoever waits for it sees it
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exit
+  }
   return {
     died,
+    explain: (cause) => new Error(`${cause.message}\n${tail.join('\n')}`, { cause }),
     message: <T>() =>
       Promise.race([new Promise<T>((resolve) => child.once('message', (m) => resolve(m as T))), died]),
     cpuTime: () => cpuTimeOf(child.pid!),
@@ -64,18 +77,18 @@ export function startChild({ file, args, settings, execArgv = [], signal }: Chil
       clearTimeout(timer)
       if (!ok) throw failure(how)
     },
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL')
-      await exit
-    },
+    kill,
+    [Symbol.asyncDispose]: kill,
   }
 }
 
-function keepTail(child: ChildProcess): string[] {
+function keepTail(child: ChildProcess, onLine?: (line: string) => void): string[] {
   const tail: string[] = []
-  child.stderr!.setEncoding('utf8').on('data', (text: string) => {
-    tail.push(...text.split('\n').filter((line) => line !== ''))
+  createInterface({ input: child.stderr! }).on('line', (line) => {
+    if (line === '') return
+    tail.push(line)
     tail.splice(0, tail.length - TAIL_LINES)
+    onLine?.(line)
   })
   return tail
 }

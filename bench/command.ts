@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { loadSettings } from '../schemas/settings.ts'
 import { onStopSignal } from '../schemas/stop-signals.ts'
+import { measureRecovery, type RecoveryOptions } from './recovery.ts'
+import { renderRecovery } from './recovery-report.ts'
 import { renderText, writeReport } from './report.ts'
 import { measureThroughput, type ThroughputOptions } from './throughput.ts'
 
@@ -8,6 +10,7 @@ export function command(): Command {
   return new Command()
     .description('Measure Weir on this machine, beside what bounds it.')
     .addCommand(throughputCommand())
+    .addCommand(recoveryCommand())
 }
 
 interface CommandOptions extends Omit<ThroughputOptions, 'settings' | 'progress' | 'signal'> {
@@ -41,20 +44,76 @@ function throughputCommand(): Command {
 }
 
 async function run({ json, out, ...options }: CommandOptions): Promise<void> {
+  await interruptibly(async (signal) => {
+    const report = await measureThroughput({ ...options, settings: loadSettings(), progress, signal })
+    if (out !== undefined) writeReport(out, report)
+    console.log(json ? JSON.stringify(report) : renderText(report))
+  })
+}
+
+/** What is not given hangs on the number of accounts. */
+interface RecoveryCommandOptions
+  extends Pick<RecoveryOptions, 'accounts'>,
+    Partial<Pick<RecoveryOptions, 'records' | 'runs' | 'checkpointSeconds'>> {
+  json?: boolean
+}
+
+function recoveryCommand(): Command {
+  return new Command('recovery')
+    .description(
+      'How long the pipeline needs from kill -9 to its first new commit, with a state of many accounts, and what ' +
+        'checkpoints cost: its rate with and without them. Uses KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL ' +
+        'where set, else starts its own servers; makes a topic and databases of its own and deletes them.',
+    )
+    .option('--accounts <n>', 'accounts that have a state', wholeNumber(1000), 50_000)
+    .option(
+      '--records <n>',
+      'transactions of the backlog (default: as many as accounts, at least 300,000)',
+      wholeNumber(1000),
+    )
+    .option('--runs <n>', 'times to measure each (default: 3, from 500,000 accounts on 1)', wholeNumber(1))
+    .option(
+      '--checkpoint-seconds <n>',
+      'time between checkpoints (default: some within a backlog: 1 for every 200,000 records)',
+      wholeNumber(1),
+    )
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', '\nHow each figure is measured stands in bench/README.md.')
+    .action(runRecovery)
+}
+
+async function runRecovery({ json, accounts, ...given }: RecoveryCommandOptions, command: Command) {
+  const records = given.records ?? Math.max(300_000, accounts)
+  if (records < accounts)
+    command.error(`error: --records ${records} leaves some of ${accounts} accounts without a state`)
+  const runs = given.runs ?? (accounts < 500_000 ? 3 : 1)
+  const checkpointSeconds = given.checkpointSeconds ?? Math.max(1, Math.floor(records / 200_000))
+  await interruptibly(async (signal) => {
+    const settings = loadSettings()
+    const report = await measureRecovery({
+      accounts,
+      records,
+      runs,
+      checkpointSeconds,
+      settings,
+      progress,
+      signal,
+    })
+    console.log(json ? JSON.stringify(report) : renderRecovery(report))
+  })
+}
+
+const progress = (line: string): void => console.error(line)
+
+/** Ctrl-C gives the measurement up and lets it clean up; once more ends it at once. */
+async function interruptibly(measure: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const end = new AbortController()
   onStopSignal(
     () => end.abort(),
     () => process.exit(130),
   )
   try {
-    const report = await measureThroughput({
-      ...options,
-      settings: loadSettings(),
-      progress: (line) => console.error(line),
-      signal: end.signal,
-    })
-    if (out !== undefined) writeReport(out, report)
-    console.log(json ? JSON.stringify(report) : renderText(report))
+    await measure(end.signal)
   } catch (error) {
     if (!end.signal.aborted) throw error
     console.error('Interrupted; nothing is left behind.')

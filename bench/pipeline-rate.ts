@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '../schemas/database.ts'
-import { startChild } from './child.ts'
+import { type ChildOptions, startChild } from './child.ts'
 import { countRows } from './copy-rate.ts'
 import type { GroundSettings } from './ground.ts'
 
@@ -26,7 +26,7 @@ const STALL_MS = 60_000
 export async function pipelineRate(
   settings: GroundSettings,
   records: number,
-  { signal, execArgv }: { signal: AbortSignal; execArgv: string[] },
+  { signal, execArgv, onLine }: Pick<ChildOptions, 'signal' | 'execArgv' | 'onLine'>,
 ): Promise<PipelineRate> {
   const url = settings.DATABASE_URL
   const client = createClient({ connectionString: url, application_name: 'weir-bench-positions' })
@@ -37,6 +37,7 @@ export async function pipelineRate(
       args: ['pipeline'],
       settings: { ...settings, PIPELINE_METRICS_PORT: 0 },
       execArgv,
+      onLine,
       signal,
     })
     let cpuBefore: number | null = null
@@ -47,7 +48,10 @@ export async function pipelineRate(
       if (rows[0].sum !== null && settings.WORKERS === 1) cpuBefore ??= pipeline.cpuTime()
       return rows[0].sum
     }
-    const seconds = await Promise.race([timePositions(look, records, signal), pipeline.died])
+    const timed = timePositions(look, records, signal).catch((error) => {
+      throw pipeline.explain(error)
+    })
+    const seconds = await Promise.race([timed, pipeline.died])
     const cpuAfter = pipeline.cpuTime()
     await pipeline.stop()
     const [stored, totals] = [await countRows(url, 'transactions'), await readTotals(client)]

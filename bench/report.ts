@@ -42,7 +42,7 @@ export function summarise(runs: Run[], context: Context): Report {
   const ratioTo = (name: (typeof FIGURES)[number]) => rounded(figures.pipeline_tps / figures[name], 3)
   return {
     ...figures,
-    pipeline_cpu_us: medianCpu(runs),
+    pipeline_cpu_us: medianCpu(runs.map((run) => run.pipeline_cpu_us)),
     ratio_to_bare_copy: ratioTo('bare_copy_rps'),
     ratio_to_decode: ratioTo('decode_rps'),
     ratio_to_copy_table: ratioTo('copy_table_rps'),
@@ -57,8 +57,9 @@ export function median(values: number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-function medianCpu(runs: Run[]): number | null {
-  const known = runs.flatMap(({ pipeline_cpu_us }) => pipeline_cpu_us ?? [])
+/** Of those that are known; null when none is. */
+export function medianCpu(values: (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null)
   return known.length === 0 ? null : rounded(median(known), 2)
 }
 

@@ -89,11 +89,12 @@ export async function runStages(
   const closing = new AbortController()
   const metrics = createMetrics()
   const progress = new Progress(metrics)
+  const waitsForServer = () => writers.isWaiting || lanes.some((lane) => lane.isWaiting)
   const health = await serveHealth(
     settings.HOST,
     settings.PIPELINE_METRICS_PORT,
     metrics.registry,
-    () => progress.ready,
+    () => progress.ready && !waitsForServer(),
   )
   log.info({ url: health.url }, 'metrics and health are served')
   const laneOf = (partition: number) => laneName(connection, partition % settings.LANES)
@@ -185,7 +186,7 @@ export async function runStages(
   const watchdog = watch({
     stallMs: settings.WATCHDOG_SECONDS * 1000,
     stored: () => progress.processed,
-    excused: () => source.taking > 0 || writers.isWaiting || lanes.some((lane) => lane.isWaiting),
+    excused: () => source.taking > 0 || waitsForServer(),
     lag: () => source.lag(),
     rejoin: () => source.rejoin(),
     metrics,

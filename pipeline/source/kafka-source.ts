@@ -164,6 +164,8 @@ export class KafkaSource {
         const isOurs = kept !== undefined && !kept.lost
         const owner = isOurs ? await this.#keep(kept) : await this.#takeWhen(partition, join)
         if (owner === null || join !== this.#join) return
+        // Fenced while it was claimed again: it has been taken anew, or is just being.
+        if (owner.lost) continue
         this.#owned.set(partition, owner)
         this.#consumer.seek({ topic, partition, offset: String(owner.cursor) })
         this.#consumer.resume([{ topic, partitions: [partition] }])

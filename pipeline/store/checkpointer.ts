@@ -4,6 +4,7 @@ import type { Ownership } from '../batch.ts'
 import type { Snapshot } from '../features/account-states.ts'
 import type { Metrics } from '../metrics.ts'
 import type { CheckpointOf } from './checkpoints.ts'
+import { isWorthALine } from './reactions.ts'
 
 /**
  * Saves a snapshot.
@@ -38,6 +39,7 @@ const LONGEST_MS = 120_000
 export async function keepCheckpoints(options: CheckpointerOptions): Promise<void> {
   const { log, closing } = options
   const dueAt = new Map<Ownership, number>()
+  let failures = 0
   while (!closing.aborted) {
     await sleep(LOOK_EVERY_MS, undefined, { signal: closing }).catch(() => {})
     const owner = mostOverdue(options, dueAt)
@@ -45,8 +47,10 @@ export async function keepCheckpoints(options: CheckpointerOptions): Promise<voi
     dueAt.set(owner, performance.now() + options.everyMs)
     try {
       await save(options, owner)
+      failures = 0
     } catch (error) {
-      log.warn({ err: error, partition: owner.partition }, 'a checkpoint could not be written')
+      if (isWorthALine(++failures))
+        log.warn({ err: error, partition: owner.partition, failures }, 'a checkpoint could not be written')
     }
   }
 }

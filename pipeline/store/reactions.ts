@@ -4,13 +4,15 @@ import { FatalError } from '../errors.ts'
 /** What to do about an error of the database. */
 export type Reaction = 'retry' | 'duplicate' | 'bad-row' | 'exit'
 
+/** Faults of our own, which would be the same the next time. */
+const OURS = [FatalError, TypeError, RangeError, ReferenceError, SyntaxError]
+
 /** SQLSTATE classes that pass by themselves: connection, transaction rollback, resources, operator, system. */
 const PASSING = new Set(['08', '40', '53', '55', '57', '58', 'XX'])
 
 export function reactionTo(error: Error & { code?: string; constraint?: string }): Reaction {
   const { code } = error
-  // A fault of our own would be the same the next time.
-  if (error instanceof FatalError || error instanceof TypeError || error instanceof RangeError) return 'exit'
+  if (OURS.some((kind) => error instanceof kind)) return 'exit'
   // Without a SQLSTATE it came from the connection: refused, reset, ended, timed out. EPIPE looks like one; none has an E there.
   if (code === undefined || !/^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code)) return 'retry'
   if (code === '23505') return 'duplicate'

@@ -23,15 +23,6 @@ export async function health(process: PipelineProcess, which: 'live' | 'ready'):
   )
 }
 
-/** One value of its metrics, labels left out and added up. */
-export async function metric(process: PipelineProcess, name: string): Promise<number> {
-  const text = await (await fetch(`${healthUrl(process)}/metrics`)).text()
-  return [...text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, 'gm'))].reduce(
-    (sum, match) => sum + Number(match[1]),
-    0,
-  )
-}
-
 /** Looks every half second for so long; returns what it saw. */
 export async function sampled<T>(seconds: number, look: () => T | Promise<T>): Promise<T[]> {
   const seen: T[] = []

@@ -18,7 +18,7 @@ export interface Proxy {
  * A way to a server that can be broken.
  * @param rewrite changes what comes from the server, keeping its length
  */
-export async function tcpProxy(
+async function tcpProxy(
   t: Scope,
   target: { hostname: string; port: number },
   rewrite: (bytes: Buffer, ownPort: number) => Buffer = (bytes) => bytes,

@@ -66,7 +66,9 @@ async function main(options: Options): Promise<void> {
     if (options.controls) return runControls({ ...options, servers, progress, signal: end.signal })
     const results = await runAll(chosen, options, servers, end.signal)
     console.log(options.json ? JSON.stringify(asJson(results, options.seed)) : renderTotals(results))
-    return results.some((r) => r.outcome === 'broken') || end.signal.aborted ? 1 : 0
+    // A run that held nothing has shown nothing.
+    const held = results.some((r) => r.outcome === 'held') && !results.some((r) => r.outcome === 'broken')
+    return held && !end.signal.aborted ? 0 : 1
   })
   // kafkajs may keep a reconnecting socket alive.
   process.exit()

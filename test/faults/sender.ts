@@ -13,6 +13,8 @@ export class Sent {
   readonly invalid = new Set<string>()
   /** Those of which another content was sent, too: they may be dead letters, and must be rows. */
   readonly contested = new Set<string>()
+  /** Acknowledged records that were sent before. */
+  again = 0
 }
 
 /** The header that names a record's transaction in the dead-letter topic, whatever its value has become. */
@@ -111,6 +113,7 @@ export class Sender {
     }))
     await producer.send({ topic: this.#settings.TRANSACTIONS_TOPIC, messages, acks: -1, timeout: 5000 })
     for (const { id } of pieces) acknowledged.add(id)
+    this.sent.again += pieces.filter(({ kind }) => kind === 'again').length
   }
 
   /** @param retries for what is sent before or after a fault: no try must be wasted on a topic that is new */

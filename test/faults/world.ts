@@ -105,7 +105,13 @@ export class World {
     process.signal('SIGTERM')
     const code = await this.gone(process)
     const seconds = (performance.now() - began) / 1000
-    this.#ctx.hold('X', code === 0, `SIGTERM ended with ${code}: ${process.errors.slice(-300)}`)
+    // One that has not begun yet has no handler for the signal, and nothing to finish.
+    const hadNotBegun = code === 'SIGTERM' && process.errors === ''
+    this.#ctx.hold(
+      'X',
+      code === 0 || hadNotBegun,
+      `SIGTERM ended with ${code}: ${process.errors.slice(-300)}`,
+    )
     this.#ctx.hold('X', seconds < 10.5, `SIGTERM took ${seconds.toFixed(1)} s`)
     return seconds
   }

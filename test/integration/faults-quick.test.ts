@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { test } from 'node:test'
+import { loadSettings } from '../../schemas/settings.ts'
 import { breakTree, controls } from '../faults/controls.ts'
 import { runScenario } from '../faults/run-scenario.ts'
 import { scenarios } from '../faults/scenarios.ts'
@@ -21,4 +22,10 @@ for (const scenario of scenarios.filter(({ quick }) => quick)) {
 
 test('every control still applies to this tree', () => {
   for (const control of controls) rmSync(breakTree(control), { recursive: true })
+})
+
+test('a failpoint is refused in production', () => {
+  const env = { NODE_ENV: 'production', WEIR_FAILPOINT: 'in-copy' }
+  assert.throws(() => loadSettings([], env), /WEIR_FAILPOINT: kills the process/)
+  assert.equal(loadSettings([], { WEIR_FAILPOINT: 'in-copy:3' }).WEIR_FAILPOINT, 'in-copy:3')
 })

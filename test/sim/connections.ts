@@ -1,11 +1,5 @@
-import type { Batch } from '../../pipeline/batch.ts'
-import type { WriteCheckpoint } from '../../pipeline/store/checkpointer.ts'
-import type { StateRow } from '../../pipeline/store/rebuild.ts'
-import type { WithRecovery } from '../../pipeline/store/recovery.ts'
-import type { OpenSession } from '../../pipeline/store/session.ts'
-import { parseCopy, type Row } from '../support/copy-parser.ts'
-import { type Backend, entryKey } from './database.ts'
 import { type Call, connectionError, PgError } from './faults.ts'
+import type { Backend } from './locks.ts'
 import type { Host } from './scheduler.ts'
 import type { World } from './world.ts'
 
@@ -18,6 +12,8 @@ class Connection {
   readonly #world: World
   readonly #host: Host | null
   readonly #onLost: (error: Error) => void
+  /** Some connections are slow while there is trouble: what others do meanwhile overtakes them. */
+  readonly #slowness: number
   #lost = false
   #waiting: ((error: Error) => void) | null = null
 
@@ -25,6 +21,7 @@ class Connection {
     this.#world = world
     this.#host = world.scheduler.current
     this.#onLost = onLost
+    this.#slowness = world.scheduler.random.chance(world.plan.slowShare) ? 15 : 1
     this.backend = {
       name,
       changes: null,
@@ -34,6 +31,10 @@ class Connection {
     }
     world.database.backends.add(this.backend)
     world.connections.add(this)
+  }
+
+  #travels(): number {
+    return (this.#world.isTroubled ? this.#slowness : 1) * this.#world.latency()
   }
 
   call<T>(kind: Call, body: () => T): Promise<T> {
@@ -51,7 +52,7 @@ class Connection {
           this.#waiting = null
           tell()
         }
-        scheduler.after(this.#world.latency(), `${kind}: ${what}`, reply, this.#host)
+        scheduler.after(this.#travels(), `${kind}: ${what}`, reply, this.#host)
       }
       const fail = (error: PgError) => {
         if (error.code === '40P01') this.#world.count('deadlock')
@@ -88,7 +89,7 @@ class Connection {
         )
       }
       const shown = typeof fault === 'object' ? (fault?.code ?? '') : fault
-      const travels = this.#world.latency()
+      const travels = this.#travels()
       scheduler.after(travels, `${this.backend.name} ${kind} ${shown}`, execute, null)
       if (fault === 'lost-under-way')
         this.lose(connectionError(scheduler.random), travels + this.#world.noticeMs())
@@ -136,118 +137,13 @@ class Connection {
 export type { Connection }
 
 /** Connects, which may fail as any call. */
-async function connect(world: World, name: string, onLost?: (error: Error) => void): Promise<Connection> {
+export async function connect(
+  world: World,
+  name: string,
+  onLost?: (error: Error) => void,
+): Promise<Connection> {
   await world.outsideCall('open', () => {
     if (world.databaseAway) throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
   })
   return new Connection(world, name, onLost)
 }
-
-/** @param name the lane's, as application_name */
-export const simSessions =
-  (world: World, name: string): OpenSession =>
-  async (onLost) => {
-    const connection = await connect(world, name, onLost)
-    const { database } = world
-    const { backend } = connection
-    return {
-      begin: () => connection.call('begin', () => database.begin(backend)),
-      copy(chunks) {
-        const progress = { row: 0 }
-        // What is sent is sent: the buffers are used again, be it after a loss of the connection.
-        const rows = parseCopy(Buffer.concat(chunks))
-        return connection.call('copy', () => database.copy(backend, rows, progress))
-      },
-      insertSkipped: (batch) =>
-        connection.call('insertSkipped', () => database.insertSkipped(backend, skippedOf(batch))),
-      movePosition: (batch) => connection.call('movePosition', () => database.movePosition(backend, batch)),
-      commit: () => connection.call('commit', () => database.commit(backend)),
-      rollback: () => connection.call('rollback', () => database.rollback(backend)),
-      readPosition: (_topic, partition) =>
-        connection.call('readPosition', () => database.readPosition(backend, partition)),
-      findStored: (transactions) => connection.call('findStored', () => database.findStored(transactions)),
-      ensurePartition: (at) => connection.call('ensurePartition', () => database.ensurePartition(at)),
-      close: async () => connection.close(),
-      destroy: () => connection.lose(new Error('Connection terminated')),
-    }
-  }
-
-const skippedOf = ({ owner, duplicates, rejects }: Batch): [string, string][] => [
-  ...duplicates.map((offset): [string, string] => [entryKey(owner.partition, offset), 'DUPLICATE']),
-  ...rejects.map(({ record, code }): [string, string] => [entryKey(owner.partition, record.offset), code]),
-]
-
-const ROWS = 7
-
-export const simRecovery =
-  (world: World, name: string): WithRecovery =>
-  async (use) => {
-    const connection = await connect(world, name)
-    const { database } = world
-    try {
-      return await use({
-        async claimPosition(_topic, partition, start, lane) {
-          await connection.call('claimPosition', () => database.insertPosition(partition, start))
-          await connection.call('claimPosition', () => database.terminateOwner(partition, lane))
-          return connection.call('claimPosition', () =>
-            database.takePosition(connection.backend, partition, lane),
-          )
-        },
-        async findCheckpoint({ partition }) {
-          const found = await connection.call('findCheckpoint', () =>
-            database.checkpoints
-              .filter((c) => c.partition === partition)
-              .reduce((a, b) => (b.position >= a.position ? b : a), {
-                position: -1,
-                accounts: 0,
-                pieces: [] as Buffer[],
-              }),
-          )
-          if (found.position === -1) return null
-          world.count('restored from a checkpoint')
-          const { position, accounts, pieces } = found
-          async function* read() {
-            for (const piece of pieces)
-              yield await connection.call('findCheckpoint', () => Buffer.from(piece))
-          }
-          return { position, accounts, pieces: read() }
-        },
-        async *readHistory(partition, from) {
-          const rows = await connection.call('readHistory', () => database.history(partition, from))
-          for (let at = 0; at < rows.length; at += ROWS)
-            yield await connection.call('readHistory', () => rows.slice(at, at + ROWS).map(stateRow))
-        },
-      })
-    } finally {
-      connection.close()
-    }
-  }
-
-const stateRow = (row: Row): StateRow => [
-  row.account_id as string,
-  row.timestamp as number,
-  Number(row.amount),
-  row.location as string,
-  row.kafka_offset as number,
-]
-
-export const simCheckpoints =
-  (world: World, name: string): WriteCheckpoint =>
-  async ({ partition, position }, snapshot, goOn) => {
-    const connection = await connect(world, name)
-    try {
-      const pieces: Buffer[] = []
-      await connection.call('writeCheckpoint', () => {})
-      for (const piece of snapshot.pieces()) {
-        if (!goOn()) return null
-        const copied = Buffer.from(piece)
-        await connection.call('writeCheckpoint', () => pieces.push(copied))
-      }
-      await connection.call('writeCheckpoint', () => {
-        world.database.checkpoints.push({ partition, position, accounts: snapshot.accounts, pieces })
-      })
-      return pieces.reduce((sum, piece) => sum + piece.length, 0)
-    } finally {
-      connection.close()
-    }
-  }

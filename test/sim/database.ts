@@ -3,6 +3,7 @@ import { contentOf, identity } from '../../pipeline/store/sql.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import type { Row } from '../support/copy-parser.ts'
 import { PgError } from './faults.ts'
+import { type Backend, Locks } from './locks.ts'
 import { REFUSED } from './records.ts'
 import type { Scheduler } from './scheduler.ts'
 
@@ -24,32 +25,10 @@ export interface Move {
 }
 
 /** What a transaction has done so far; nobody else sees it. */
-interface Changes {
+export interface Changes {
   rows: Map<string, Row>
   skipped: Map<string, string>
   moved: Move[]
-}
-
-/** The server's side of a connection. */
-export interface Backend {
-  readonly name: string
-  /** null outside of a transaction; 'failed' after an error in it, until it is rolled back. */
-  changes: Changes | 'failed' | null
-  /** False once the server has ended it. */
-  alive: boolean
-  /** Whom its present call waits for. */
-  waitsFor: Backend | null
-  /** Ends it, and tells its client. */
-  terminate: () => void
-}
-
-/** Thrown when a call must wait until another backend's transaction has ended. */
-export class Blocked extends Error {
-  readonly by: Backend
-  constructor(by: Backend) {
-    super('blocked')
-    this.by = by
-  }
 }
 
 export const entryKey = (partition: number, offset: number): string => `${partition}/${offset}`
@@ -61,14 +40,17 @@ export class SimDatabase {
   readonly months = new Set<string>()
   readonly checkpoints: SavedState[] = []
   readonly backends = new Set<Backend>()
-  readonly #locks = new Map<string, Backend>()
-  readonly #waiters = new Map<Backend, (() => void)[]>()
-  readonly #scheduler: Scheduler
+  readonly #locks: Locks
   readonly #onCommit: (moved: Move[], rows: Row[]) => void
 
   constructor(scheduler: Scheduler, onCommit: (moved: Move[], rows: Row[]) => void) {
-    this.#scheduler = scheduler
+    this.#locks = new Locks(scheduler)
     this.#onCommit = onCommit
+  }
+
+  /** See {@link Locks.attempt}. */
+  attempt(backend: Backend, body: () => void, done: (error: unknown) => void): void {
+    this.#locks.attempt(backend, body, done)
   }
 
   begin(backend: Backend): void {
@@ -87,7 +69,7 @@ export class SimDatabase {
       if (row.merchant_category === REFUSED)
         throw new PgError('23514', 'violates check constraint', 'refused')
       if (added.has(key)) throw new PgError('23505', 'duplicate key', 'transactions_pkey')
-      this.#lock(backend, `row ${key}`)
+      this.#locks.take(backend, `row ${key}`)
       if (this.rows.has(key)) throw new PgError('23505', 'duplicate key', 'transactions_pkey')
       added.set(key, row)
     }
@@ -96,7 +78,7 @@ export class SimDatabase {
   insertSkipped(backend: Backend, entries: [key: string, code: string][]): void {
     const { skipped } = this.#changesOf(backend)
     for (const [key, code] of entries) {
-      this.#lock(backend, `skipped ${key}`)
+      this.#locks.take(backend, `skipped ${key}`)
       if (!this.skipped.has(key)) skipped.set(key, code)
     }
   }
@@ -105,7 +87,7 @@ export class SimDatabase {
     const { partition } = owner
     const { moved } = this.#changesOf(backend)
     if (this.positions.get(partition)?.next !== from) return false
-    this.#lock(backend, `position ${partition}`)
+    this.#locks.take(backend, `position ${partition}`)
     if (this.positions.get(partition)?.next !== from) return false
     moved.push({ partition, from, next, by: owner })
     return true
@@ -121,18 +103,18 @@ export class SimDatabase {
       for (const { partition, next } of changes.moved) this.positions.get(partition)!.next = next
     }
     backend.changes = null
-    this.#release(backend)
+    this.#locks.release(backend)
   }
 
   rollback(backend: Backend): void {
     backend.changes = null
-    this.#release(backend)
+    this.#locks.release(backend)
   }
 
   /** An error ends the transaction's effects at once; its block stays until ROLLBACK, unless COMMIT itself failed. */
   fail(backend: Backend, atCommit: boolean): void {
     if (backend.changes !== null) backend.changes = atCommit ? null : 'failed'
-    this.#release(backend)
+    this.#locks.release(backend)
   }
 
   end(backend: Backend): void {
@@ -144,8 +126,7 @@ export class SimDatabase {
 
   /** SELECT … FOR UPDATE, in a transaction of its own. */
   readPosition(backend: Backend, partition: number): number {
-    const holder = this.#locks.get(`position ${partition}`)
-    if (holder !== undefined && holder !== backend) throw new Blocked(holder)
+    this.#locks.wait(backend, `position ${partition}`)
     const position = this.positions.get(partition)
     if (position === undefined) throw new Error('harness: no such position')
     return position.next
@@ -191,53 +172,10 @@ export class SimDatabase {
       .sort((a, b) => (a.kafka_offset as number) - (b.kafka_offset as number))
   }
 
-  /**
-   * Runs a call of a backend until it has not to wait any more.
-   * @throws PgError for a deadlock that it would close
-   */
-  attempt(backend: Backend, body: () => void, done: (error: unknown) => void): void {
-    if (!backend.alive) return
-    backend.waitsFor = null
-    try {
-      body()
-    } catch (error) {
-      if (!(error instanceof Blocked)) {
-        done(error)
-        return
-      }
-      for (let other: Backend | null = error.by; other !== null; other = other.waitsFor) {
-        if (other !== backend) continue
-        this.#scheduler.note(`${backend.name} would close a deadlock`)
-        done(new PgError('40P01', 'deadlock detected'))
-        return
-      }
-      backend.waitsFor = error.by
-      this.#scheduler.note(`${backend.name} waits for ${error.by.name}`)
-      const waiters = this.#waiters.get(error.by) ?? []
-      waiters.push(() => this.attempt(backend, body, done))
-      this.#waiters.set(error.by, waiters)
-      return
-    }
-    done(null)
-  }
-
   #changesOf(backend: Backend): Changes {
     if (backend.changes === null) throw new Error('harness: a change outside of a transaction')
     if (backend.changes === 'failed') throw new PgError('25P02', 'current transaction is aborted')
     return backend.changes
-  }
-
-  #lock(backend: Backend, key: string): void {
-    const holder = this.#locks.get(key)
-    if (holder === undefined) this.#locks.set(key, backend)
-    else if (holder !== backend) throw new Blocked(holder)
-  }
-
-  #release(backend: Backend): void {
-    for (const [key, holder] of this.#locks) if (holder === backend) this.#locks.delete(key)
-    const waiters = this.#waiters.get(backend) ?? []
-    this.#waiters.delete(backend)
-    for (const again of waiters) this.#scheduler.after(0, 'lock free', again, null)
   }
 }
 

@@ -8,7 +8,6 @@ import type { World } from './world.ts'
 export class Operations {
   readonly #world: World
   #serial = 0
-  #troubled = true
 
   constructor(world: World) {
     this.#world = world
@@ -46,9 +45,8 @@ export class Operations {
   /** One disaster after another, until {@link heal}. */
   trouble(): void {
     const { scheduler, plan } = this.#world
-    if (!this.#troubled) return
     const next = () => {
-      if (!this.#troubled) return
+      if (!this.#world.isTroubled) return
       this.#strike()
       this.trouble()
     }
@@ -61,7 +59,8 @@ export class Operations {
     const { random } = scheduler
     const draw = random.unit()
     const process = world.processes.size === 0 ? undefined : random.pick([...world.processes])
-    if (draw < 0.25) this.#rebalance()
+    if (draw < 0.2) this.#rebalance()
+    else if (draw < 0.25) this.#jump()
     else if (draw < 0.65 && process !== undefined) {
       if (draw < 0.4) world.crash(process.host)
       else if (draw < 0.55) this.#freeze(process.host)
@@ -75,6 +74,13 @@ export class Operations {
   #rebalance(): void {
     this.#world.count('rebalance')
     this.#world.kafka.rebalance()
+  }
+
+  #jump(): void {
+    const { kafka, scheduler } = this.#world
+    if (kafka.members.size === 0) return
+    this.#world.count('jump of the offset')
+    scheduler.random.pick([...kafka.members]).jump()
   }
 
   #terminate({ host, stop }: SimProcess): void {
@@ -123,7 +129,7 @@ export class Operations {
   heal(): void {
     const world = this.#world
     world.scheduler.note('healed')
-    this.#troubled = false
+    world.isTroubled = false
     world.nextFault = noFaults
     world.databaseAway = false
     world.registryAway = false

@@ -54,12 +54,13 @@ export async function failCall({
   return { met: wanted.met(), outcome }
 }
 
-/** A lost answer and a crash, so that recovery's own calls can fail too. */
+/** Lost answers and a crash, so that recovery's own calls can fail too. */
 function recoveryFaults(): NextFault {
-  const lost = nthFault('commit', 3, 'lost-after').next
-  const crash = nthFault('commit', 6, 'crash-before').next
+  let commits = 0
   return (call) => {
-    const [first, second] = [lost(call), crash(call)]
-    return first ?? second
+    if (call !== 'commit') return null
+    commits++
+    if (commits === 6) return 'crash-before'
+    return commits === 2 || commits === 4 || commits === 8 ? 'lost-after' : null
   }
 }

@@ -35,7 +35,7 @@ export const CUTS = [
 export type Fault = (typeof CUTS)[number] | { code: string }
 
 /** SQLSTATEs that pass by themselves: deadlock, serialization, resources, disk, cancelled, terminated, read-only, internal. */
-export const PASSING_CODES = [
+const PASSING_CODES = [
   '40P01',
   '40001',
   '53300',
@@ -59,7 +59,7 @@ export const randomFaults =
   (call) => {
     // What happens between a COMMIT and its answer is the hardest to get right.
     if (!random.chance(call === 'commit' ? 3 * probability : probability)) return null
-    if (random.chance(0.5)) return random.pick(CUTS)
+    if (random.chance(call === 'commit' ? 0.9 : 0.5)) return random.pick(CUTS)
     // A key that another transaction held and gave up.
     if (call === 'copy' && random.chance(0.1)) return { code: '23505' }
     return { code: random.pick(PASSING_CODES) }

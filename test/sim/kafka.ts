@@ -57,6 +57,8 @@ export class SimKafka {
   }
 }
 
+class Rebalancing extends Error {}
+
 /** A consumer that behaves as kafkajs does where it matters: see consumerGroup.js and runner.js of 2.2.4. */
 export class Member {
   readonly events = EVENTS
@@ -83,6 +85,14 @@ export class Member {
   isTold(): void {
     const { scheduler } = this.#world
     this.#joinsAt = Math.min(this.#joinsAt, scheduler.now + scheduler.random.exponential(100))
+  }
+
+  /** As after OFFSET_OUT_OF_RANGE (kafkajs#1119): it goes on elsewhere, and says nothing. */
+  jump(): void {
+    const { random } = this.#world.scheduler
+    if (this.#partitions.length === 0) return
+    const partition = random.pick(this.#partitions)
+    this.#resolved.set(partition, random.integer(0, this.#kafka.ends[partition]))
   }
 
   get #mustJoin(): boolean {
@@ -138,10 +148,19 @@ export class Member {
         try {
           await this.#handle(batch, eachBatch)
         } catch (error) {
-          if ((error as Error).message !== 'rebalance in progress') throw error
+          if (!(error instanceof Rebalancing)) await this.#crash(error as Error)
         }
       }
     }
+  }
+
+  /** Whatever a batch's handler throws makes kafkajs leave, and join anew. */
+  async #crash(error: Error): Promise<void> {
+    this.#world.scheduler.note(`the consumer crashes: ${error.message}`)
+    this.#emit(EVENTS.CRASH, { error, restart: true })
+    if (this.#kafka.members.delete(this)) this.#kafka.rebalance()
+    await this.#world.pause('restart', 300)
+    this.#joinsAt = this.#world.scheduler.now
   }
 
   /** kafkajs forgets where it was on each join, and goes on from the group's own offsets. */
@@ -219,7 +238,7 @@ export class Member {
 
   async #heartbeat(): Promise<void> {
     await this.#world.pause('heartbeat')
-    if (this.#mustJoin) throw new Error('rebalance in progress')
+    if (this.#mustJoin) throw new Rebalancing()
   }
 }
 

@@ -9,10 +9,11 @@ import { keepCheckpoints } from '../../pipeline/store/checkpointer.ts'
 import { CopyEncoder } from '../../pipeline/store/copy-encoder.ts'
 import { Lane } from '../../pipeline/store/lane.ts'
 import type { Logger } from '../../schemas/log.ts'
-import { simCheckpoints, simRecovery, simSessions } from './connections.ts'
 import { rules, scoreBatch, sensitiveModel, THRESHOLD } from './judge.ts'
 import { TOPIC } from './records.ts'
+import { simCheckpoints, simRecovery } from './recoveries.ts'
 import type { Host, Scheduler } from './scheduler.ts'
+import { simSessions } from './sessions.ts'
 import type { World } from './world.ts'
 
 const metrics = createMetrics()

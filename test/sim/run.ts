@@ -44,7 +44,15 @@ interface Options {
   echo?: (line: string) => void
 }
 
+/** What runs at present: told when something throws that nobody awaits. */
+let current = ''
+
 async function main(): Promise<number> {
+  process.once('unhandledRejection', (error) => {
+    console.error(error)
+    console.error(`Nobody has caught this error. To see it again: npm run test:sim -- ${current} --verbose`)
+    process.exit(1)
+  })
   const { values } = parseArgs({
     allowNegative: true,
     options: {
@@ -88,11 +96,12 @@ class UsageError extends Error {}
 async function runAll({ first, count, withCalls, echo }: Options, totals: Totals): Promise<Failure | null> {
   const tell = progress(totals)
   for (let seed = first; seed < first + count; seed++) {
+    current = `--seed ${seed}`
     const outcome = await simulate({ seed, echo })
     add(totals, outcome)
     totals.seeds++
     tell(`${totals.seeds} of ${count} seeds`)
-    const failure = failureOf(outcome, `--seed ${seed}`)
+    const failure = failureOf(outcome, current)
     if (failure !== null) return failure
     if (seed % TWICE_EVERY !== 0) continue
     const { digest } = await simulate({ seed })
@@ -129,11 +138,12 @@ const neverCalled = (call: string): Failure => ({
 })
 
 async function runCall(given: Parameters<typeof failCall>[0], totals: Totals, echo?: Options['echo']) {
+  const { call, n, fault } = given
+  current = `--call ${call}:${n}:${faultName(fault)}`
   const { met, outcome } = await failCall({ ...given, echo })
   add(totals, outcome)
   totals.calls++
-  const { call, n, fault } = given
-  return { met, failure: failureOf(outcome, `--call ${call}:${n}:${faultName(fault)}`) }
+  return { met, failure: failureOf(outcome, current) }
 }
 
 function parseCall(text: string): Parameters<typeof failCall>[0] {

@@ -108,9 +108,9 @@ function checkBounds(world: World): void {
   const { queueBatches, lanes } = world.plan
   for (const { source, host } of world.processes) {
     let judged = 0
-    for (const owner of source.owned()) judged += owner.judged.length
+    for (const owner of source.owned()) if (!owner.lost) judged += owner.judged.length
     // In the lanes, before the score stage, and one or two at each joint.
-    const most = (lanes + 1) * queueBatches + 8
+    const most = (lanes + 1) * queueBatches + 5
     if (judged > most) world.violate('bounds', `${host.name}: ${judged} judged batches, at most ${most}`)
   }
 }

@@ -29,6 +29,7 @@ export const MET = [
   'SIGTERM',
   'outage',
   'rebalance',
+  'jump of the offset',
   'connection lost',
   'lost answer of a COMMIT',
   'late COMMIT of a lost connection',
@@ -54,6 +55,8 @@ export class World {
   readonly met = new Map<Met, number>()
   readonly #lastMoves = new Map<number, Move>()
   nextFault: NextFault
+  /** False once everything is healed. */
+  isTroubled = true
   databaseAway = false
   registryAway = false
   /** The first one counts. */

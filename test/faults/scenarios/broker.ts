@@ -39,7 +39,7 @@ export const brokerKilled: Scenario = {
 export const brokerSilent: Scenario = {
   id: 'F6',
   title: 'broker stopped by SIGSTOP; connections reset in mid-fetch',
-  quick: false,
+  quick: true,
   async run(ctx) {
     await connectionsCut(ctx)
     if (!ctx.quick) await brokerStopped(ctx)

@@ -6,6 +6,7 @@ import { simulated } from '../../support/simulated.ts'
 import { handles, health, logLines, residentMb, sampled } from '../process-facts.ts'
 import type { Scenario } from '../scenario.ts'
 import { sleepUpTo, World } from '../world.ts'
+import { diskFull } from './disk.ts'
 
 export const databaseKilled: Scenario = {
   id: 'F7',
@@ -43,6 +44,8 @@ const isCopying = (url: string): Promise<boolean> =>
     return false
   })
 
+const NOTICED_SECONDS = 10
+
 export const databaseAway: Scenario = {
   id: 'F8',
   title: 'PostgreSQL away while input goes on at full rate, three times',
@@ -77,10 +80,19 @@ export const databaseAway: Scenario = {
         last.mb < settled * 1.1 + 10,
         `resident memory grew from ${settled.toFixed(0)} to ${last.mb.toFixed(0)} MB in ${seconds} s`,
       )
+      const noticed = seen.slice(2 * NOTICED_SECONDS)
+      ctx.hold(
+        'H',
+        noticed.every(({ ready }) => ready === 503),
+        '/health/ready was not 503 from 10 s on',
+      )
       const lines = logLines(process) - before
       ctx.hold('R', lines < 60, `${lines} log lines in ${seconds} s`)
       await postgres.start()
       const back = await world.untilProgress(`progress after outage ${round}`)
+      await until(async () => (await health(process, 'ready')) === 200, {
+        what: '/health/ready to be 200 again',
+      })
       await until(async () => (await world.lag()) < 3000, {
         seconds: 60,
         what: 'the backlog to be worked off',
@@ -135,7 +147,7 @@ export const commitCut: Scenario = {
 
 export const databaseRefuses: Scenario = {
   id: 'F10',
-  title: 'deadlock, statement timeout, read-only server, out of connections',
+  title: 'deadlock, statement timeout, read-only server, out of connections, disk full',
   quick: false,
   async run(ctx) {
     const world = await World.open(ctx)
@@ -178,6 +190,7 @@ export const databaseRefuses: Scenario = {
       ctx.note(`${what}: went on after ${(await world.untilProgress(what)).toFixed(1)} s`)
     }
     await world.conclude()
+    if (!ctx.quick) await diskFull(ctx)
   },
 }
 

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FAILPOINTS } from '../../../pipeline/failpoint.ts'
+import { query, until } from '../../harness.ts'
+import { positions } from '../../support/tables.ts'
 import type { Ctx, Scenario } from '../scenario.ts'
 import { sleepUpTo, World } from '../world.ts'
 
@@ -35,7 +37,8 @@ export const killedAtRandom: Scenario = {
     const kills = ctx.quick ? 3 : 12
     for (let kill = 1; kill <= kills; kill++) {
       const process = world.start({ KAFKA_GROUP_ID: group.now() })
-      if (kill % 4 === 0) await sleepUpTo(ctx, 1500)
+      if (kill === 1) await untilCheckpoint(world.settings.DATABASE_URL)
+      else if (kill % 4 === 0) await sleepUpTo(ctx, 1500)
       else {
         await world.untilProgress(`progress before kill ${kill}`)
         await sleepUpTo(ctx, 700)
@@ -55,6 +58,12 @@ export const killedAtRandom: Scenario = {
     await world.conclude()
   },
 }
+
+const untilCheckpoint = (url: string) =>
+  until(
+    async () => (await query(url, 'SELECT 1 FROM checkpoints WHERE completed_at IS NOT NULL')).length > 0,
+    { seconds: 20, what: 'a checkpoint' },
+  )
 
 export const terminated: Scenario = {
   id: 'F2',
@@ -81,7 +90,16 @@ export const terminated: Scenario = {
     const workers = world.start({}, { args: ['--workers', '2'] })
     await sleep(ctx.quick ? 2500 : 6000)
     await world.terminate(workers)
+    world.start()
     await world.conclude()
+    const { DATABASE_URL, TRANSACTIONS_TOPIC } = world.settings
+    const counted = (await positions(DATABASE_URL, TRANSACTIONS_TOPIC)).reduce((n, p) => n + p.duplicates, 0)
+    const { again } = world.sender.sent
+    ctx.hold(
+      'X',
+      counted === again,
+      `${again} records were sent twice, and ${counted} were read as duplicates`,
+    )
   },
 }
 

@@ -97,7 +97,7 @@ export const duplicates: Scenario = {
               (SELECT sum(duplicates) FROM positions)::bigint AS duplicates`,
     )
     ctx.hold('X', counts.marked === MARKED, `${counts.marked} of ${MARKED} statuses of analysts are left`)
-    ctx.hold('X', counts.duplicates > 300, `only ${counts.duplicates} duplicates`)
+    ctx.hold('X', counts.duplicates > 100, `only ${counts.duplicates} duplicates`)
     const once = await testSettings(ctx, ALL_FEATURES)
     await sendTransactions(once, good)
     await runToEnd(once, 60)
@@ -138,14 +138,17 @@ export const clockShifted: Scenario = {
     const world = await World.open(ctx)
     world.sender.start()
     const shifted = { nodeArgs: ['--import', new URL('../shifted-clock.ts', import.meta.url).href] }
-    const processes = [world.start({}, shifted), world.start({}, shifted)]
+    // One of two: to the group, it dies and comes back; to itself, its heartbeats are not due for an hour.
+    const processes = [world.start({}, shifted), world.start()]
     await world.untilProgress('the first progress')
     let longest = 0
     for (const end = performance.now() + (ctx.quick ? 12_000 : 40_000); performance.now() < end; )
       longest = Math.max(longest, await world.untilProgress('progress with a shifted clock', 60))
     ctx.note(`longest wait for progress ${longest.toFixed(1)} s`)
     for (const { errors } of processes)
-      ctx.hold('X', !/rebalance|rejoin/i.test(errors.slice(-4000)), 'the group lost a member by the clock')
+      ctx.hold('X', !errors.includes('FatalError'), `it ended: ${errors.slice(-300)}`)
+    const taken = processes.map(({ errors }) => errors.split('moved by somebody else').length - 1)
+    ctx.note(`refused by the compare-and-set and taken anew: ${taken.join(' and ')} times`)
     await world.conclude()
   },
 }
