@@ -103,8 +103,10 @@ export function breakTree({ name, changes }: Control): string {
   for (const { file, from, to } of changes) {
     const path = join(tree, file)
     const text = readFileSync(path, 'utf8')
-    if (text.split(from).length !== 2)
+    if (text.split(from).length !== 2) {
+      rmSync(tree, { recursive: true })
       throw new Error(`the control "${name}" does not apply to ${file} any more: ${from}`)
+    }
     writeFileSync(
       path,
       text.replace(from, () => to),
