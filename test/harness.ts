@@ -40,8 +40,21 @@ async function createDatabase(t: Scope, how: string): Promise<string> {
   const name = `test_${randomName()}`
   await query(servers().DATABASE_URL, `CREATE DATABASE ${name} ${how}`)
   // What a failed test left connected must not keep the database.
-  t.after(() => query(servers().DATABASE_URL, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`))
+  t.after(() => dropDatabase(name))
   return withDatabase(name)
+}
+
+/** An autovacuum worker may be at it, which only a superuser may end: it is over in a moment. */
+async function dropDatabase(name: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await query(servers().DATABASE_URL, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      return
+    } catch (error) {
+      if (tries === 10) throw error
+      await sleep(500)
+    }
+  }
 }
 
 /** Made once for each state of the migrations: its name says which, so that an old one is never taken. */
