@@ -27,7 +27,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
   }
 
   // Not idempotent: after a failure kafkajs may use a sequence number for another record, which the broker then
-  // acknowledges without storing it (its issue 1050). A dead letter twice is known by its origin.
+  // acknowledges without storing it (tulios/kafkajs#1050). A dead letter twice is known by its origin.
   const producer = kafka.producer({ createPartitioner: keyPartitioner })
   await producer.connect()
   const running = runStages(settings, log, ({ closing, ownership, progress }) => {

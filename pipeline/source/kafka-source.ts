@@ -250,7 +250,7 @@ export class KafkaSource {
     }
   }
 
-  /** A full queue must not look like a dead member. Errors of the heartbeat go to kafkajs, which rejoins (its issue 1719). */
+  /** A full queue must not look like a dead member. Errors of the heartbeat go to kafkajs, which rejoins (tulios/kafkajs#1719). */
   async #waitFor(room: Promise<void>, heartbeat: () => Promise<void>): Promise<void> {
     const { closing } = this.#options
     let waiting = true
