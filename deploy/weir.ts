@@ -19,6 +19,7 @@ const commands: Record<string, () => Promise<{ command: () => Command }>> = {
   pipeline: () => import('../pipeline/command.ts'),
   api: () => import('../api/command.ts'),
   train: () => import('../pipeline/train/command.ts'),
+  models: () => import('../pipeline/models/command.ts'),
   'dead-letters': () => import('../pipeline/dead-letters/command.ts'),
   bench: () => import('../bench/command.ts'),
 }

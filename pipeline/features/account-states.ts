@@ -1,23 +1,23 @@
-import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
+import type { Transaction } from '../../schemas/transaction.ts'
 import {
-  COUNT,
-  countLocation,
-  EVENTS,
+  clearBlock,
+  endOf,
+  eventsAt,
+  eventsOf,
   HEADER,
-  homeLocation,
-  insertEvent,
-  LOCATIONS,
-  M2,
-  MEAN,
+  MOST_ADDED,
   NEWEST,
-  recordOf,
   SIZE,
-  upperBound,
-  windowInto,
+  setEvents,
 } from './account-block.ts'
-import { BlockPool, blockSize, SLAB_BITS, SLAB_MASK } from './block-pool.ts'
-import { F } from './features.ts'
-import { type AccountRecord, decodeStates, encodeStates } from './state-codec.ts'
+import { type AccountRecord, copyBlock, recordOf, restoreBlock } from './account-record.ts'
+import { BlockPool, blockSize, SLAB_BITS, SLAB_MASK, type Slab } from './block-pool.ts'
+import { describe, isLate } from './describe.ts'
+import { upperBound } from './events.ts'
+import { learn } from './learn.ts'
+import { EUROS, type Rates } from './rates.ts'
+import { createSighting, fillSighting } from './sighting.ts'
+import { decodeStates, encodeStates } from './state-codec.ts'
 
 /**
  * What is normal for each account of one partition, and the features that follow from it.
@@ -31,8 +31,7 @@ import { type AccountRecord, decodeStates, encodeStates } from './state-codec.ts
  * (Technometrics 1962, doi:10.2307/1266577) in offset order.
  */
 
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
+const DAY = 86_400_000
 
 /** The state at one moment. */
 export interface Snapshot {
@@ -66,10 +65,13 @@ export class AccountStates {
   readonly #locations = new Map<string, number>()
   readonly #locationNames: string[] = []
   readonly #lateness: number
+  readonly #rates: Rates
+  readonly #seen = createSighting()
 
   /** @param latenessMs how far behind its account's newest an event may be and still count in windows */
-  constructor(latenessMs: number) {
+  constructor(latenessMs: number, rates: Rates = EUROS) {
     this.#lateness = latenessMs
+    this.#rates = rates
   }
 
   get accounts(): number {
@@ -130,10 +132,12 @@ export class AccountStates {
   /** Fills an empty state from a snapshot's pieces. */
   async restore(pieces: AsyncIterable<Buffer>): Promise<void> {
     const undo = this.begin()
+    // What a place's number in the snapshot is here.
+    const numbers: number[] = []
     await decodeStates(
       pieces,
-      (name) => this.#locationNumber(name),
-      (account) => this.#restoreAccount(account, undo),
+      (name) => numbers.push(this.#locationNumber(name)),
+      (account) => this.#restoreAccount(account, numbers, undo),
     )
   }
 
@@ -145,27 +149,14 @@ export class AccountStates {
   observe(tx: Transaction, undo: UndoLog, out: Float64Array, at: number): number {
     const slot = this.#slotOf(tx.account_id, undo)
     if (this.#touched[slot] !== undo.serial) this.#copyOnFirstTouch(slot, undo)
-    const location = tx.location === '' ? -1 : this.#locationNumber(tx.location)
-
+    this.#makeRoom(slot)
     const slab = this.#slabOf(slot)
     const base = this.#block[slot] & SLAB_MASK
-    const count = slab[base + COUNT]
-    const amount = tx.amount / AMOUNT_UNITS
-    const late = count > 0 && tx.timestamp < slab[base + NEWEST] - this.#lateness
-
-    out[at + F.amount] = amount
-    out[at + F.account_count] = count
-    out[at + F.account_mean] = count > 0 ? slab[base + MEAN] : Number.NaN
-    const deviation = count > 1 ? Math.sqrt(slab[base + M2] / (count - 1)) : 0
-    out[at + F.deviation] = deviation > 0 ? (amount - slab[base + MEAN]) / deviation : Number.NaN
-    const home = homeLocation(slab, base)
-    out[at + F.away_from_home] = home === -1 || location === -1 ? Number.NaN : home === location ? 0 : 1
-    out[at + F.late] = late ? 1 : 0
-    const end = late ? -1 : upperBound(slab, base + HEADER, slab[base + EVENTS], tx.timestamp)
-    windowInto(out, at + F.count_1h, slab, base, end, tx.timestamp - HOUR)
-    windowInto(out, at + F.count_24h, slab, base, end, tx.timestamp - DAY)
-
-    this.#add(slot, tx, amount, location, end)
+    const seen = this.#seen
+    fillSighting(seen, tx, tx.location === '' ? -1 : this.#locationNumber(tx.location), this.#rates)
+    const late = isLate(slab, base, seen.time, this.#lateness)
+    const home = describe(out, at, slab, base, seen, late)
+    learn(slab, base, seen, late, this.#lateness)
     return home
   }
 
@@ -187,28 +178,17 @@ export class AccountStates {
     }
   }
 
-  #restoreAccount({ id, count, mean, m2, newest, events, locations }: AccountRecord, undo: UndoLog): void {
-    const slot = this.#slotOf(id, undo)
-    const needed = HEADER + events.length + locations.length
-    const address = this.#pool.allocate(needed)
+  #restoreAccount(record: AccountRecord, numbers: number[], undo: UndoLog): void {
+    const slot = this.#slotOf(record.id, undo)
+    const doubles = record.block.length
+    const address = this.#pool.allocate(doubles)
     const slab = this.#pool.slabs[address >>> SLAB_BITS]
-    const base = address & SLAB_MASK
+    const size = blockSize(doubles)
+    restoreBlock(record, slab, address & SLAB_MASK, size, (number) => numbers[number])
     this.#block[slot] = address
-    slab.set([count, mean, m2, newest, events.length / 2, locations.length / 2, blockSize(needed), 0], base)
-    let sum = 0
-    for (let i = 0; i < events.length; i += 2) {
-      sum += events[i + 1]
-      slab[base + HEADER + i] = events[i]
-      slab[base + HEADER + i + 1] = sum
-    }
-    const end = base + blockSize(needed)
-    for (let i = 0; i < locations.length; i += 2) {
-      slab[end - i - 2] = locations[i]
-      slab[end - i - 1] = locations[i + 1]
-    }
   }
 
-  #slabOf(slot: number): Float64Array {
+  #slabOf(slot: number): Slab {
     return this.#pool.slabs[this.#block[slot] >>> SLAB_BITS]
   }
 
@@ -245,80 +225,51 @@ export class AccountStates {
     undo.slots.push(slot)
     undo.blocks.push(old)
     this.#touched[slot] = undo.serial
-    if (old === 0) {
-      const address = this.#pool.allocate(HEADER)
-      const slab = this.#pool.slabs[address >>> SLAB_BITS]
-      const base = address & SLAB_MASK
-      slab.fill(0, base, base + HEADER)
-      slab[base + SIZE] = blockSize(HEADER)
-      this.#block[slot] = address
-    } else {
+    if (old !== 0) {
       this.#block[slot] = this.#copy(old, 0)
+      return
     }
+    const doubles = HEADER + MOST_ADDED
+    const address = this.#pool.allocate(doubles)
+    clearBlock(this.#pool.slabs[address >>> SLAB_BITS], address & SLAB_MASK, blockSize(doubles))
+    this.#block[slot] = address
   }
 
   /** Frees the block at an address, now or when the snapshot ends. Its size stands in its header. */
   #release(address: number): void {
     if (this.#heldBack !== null) this.#heldBack.push(address)
-    else this.#pool.free(address, this.#pool.slabs[address >>> SLAB_BITS][(address & SLAB_MASK) + SIZE])
+    else this.#pool.free(address, this.#pool.slabs[address >>> SLAB_BITS].f64[(address & SLAB_MASK) + SIZE])
   }
 
   /**
-   * Copies a block, leaving out events that no window can reach any more, with room for `extra` doubles.
-   * An event that is allowed to be late looks one day further back than the lateness.
+   * Copies a block, leaving out events that no window can reach any more, with room for one more transaction and
+   * `extra` doubles. An event that is allowed to be late looks one day further back than the lateness.
    */
   #copy(from: number, extra: number): number {
     const source = this.#pool.slabs[from >>> SLAB_BITS]
     const base = from & SLAB_MASK
-    const events = source[base + EVENTS]
-    const locations = source[base + LOCATIONS]
-    const horizon = source[base + NEWEST] - this.#lateness - DAY
-    const first = upperBound(source, base + HEADER, events, horizon)
-    const kept = events - first
-
-    const address = this.#pool.allocate(HEADER + 2 * kept + 2 * locations + 2 + extra)
-    const size = blockSize(HEADER + 2 * kept + 2 * locations + 2 + extra)
+    const events = eventsOf(source, base)
+    const first = eventsAt(source, base)
+    const old = upperBound(source, first, events, source.f64[base + NEWEST] - this.#lateness - DAY)
+    const doubles = endOf(source, base) - base - 2 * old + MOST_ADDED + extra
+    const address = this.#pool.allocate(doubles)
     const target = this.#pool.slabs[address >>> SLAB_BITS]
     const to = address & SLAB_MASK
-    for (let i = 0; i < HEADER; i++) target[to + i] = source[base + i]
-    target[to + EVENTS] = kept
-    target[to + SIZE] = size
-    // Running sums start anew at the first event kept: only their differences are used.
-    const before = first === 0 ? 0 : source[base + HEADER + 2 * first - 1]
-    for (let i = 0, s = base + HEADER + 2 * first, t = to + HEADER; i < kept; i++, s += 2, t += 2) {
-      target[t] = source[s]
-      target[t + 1] = source[s + 1] - before
-    }
-    const sourceEnd = base + source[base + SIZE]
-    for (let i = 1; i <= 2 * locations; i++) target[to + size - i] = source[sourceEnd - i]
+    copyBlock({ from: source, base, old, to: target.f64, at: to })
+    target.f64[to + SIZE] = blockSize(doubles)
+    setEvents(target, to, events - old)
     return address
   }
 
-  /** Adds the transaction to its account: totals always, windows unless it is late (`end` < 0). */
-  #add(slot: number, tx: Transaction, amount: number, location: number, end: number): void {
-    this.#makeRoom(slot)
-    const slab = this.#slabOf(slot)
-    const base = this.#block[slot] & SLAB_MASK
-    const count = slab[base + COUNT] + 1
-    const delta = amount - slab[base + MEAN]
-    slab[base + COUNT] = count
-    slab[base + MEAN] += delta / count
-    slab[base + M2] += delta * (amount - slab[base + MEAN])
-    slab[base + NEWEST] = count === 1 ? tx.timestamp : Math.max(slab[base + NEWEST], tx.timestamp)
-    if (location >= 0) countLocation(slab, base, location)
-    // Making room may have dropped old events: the place is found again, which is free for one that is the newest.
-    if (end >= 0) insertEvent(slab, base, tx.timestamp, tx.amount)
-  }
-
-  /** Sees to it that the (already copied) block can take one more event and one more location. */
+  /** Sees to it that the (already copied) block can take one more transaction. */
   #makeRoom(slot: number): void {
     const old = this.#block[slot]
     const slab = this.#slabOf(slot)
     const base = old & SLAB_MASK
-    const used = HEADER + 2 * slab[base + EVENTS] + 2 * slab[base + LOCATIONS]
-    if (used + 4 <= slab[base + SIZE]) return
+    const used = endOf(slab, base) - base
+    if (used + MOST_ADDED <= slab.f64[base + SIZE]) return
     // Half as much again, so that a busy account is copied a few times, not for each event.
-    this.#block[slot] = this.#copy(old, 4 + (used >> 1))
+    this.#block[slot] = this.#copy(old, used >> 1)
     this.#release(old)
   }
 }

@@ -4,7 +4,7 @@ import { Environment } from '@marcbachmann/cel-js'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import type { Transaction } from '../../schemas/transaction.ts'
-import { FEATURES } from '../features/features.ts'
+import { F, FEATURES, type Feature } from '../features/features.ts'
 
 /** The code of the reason that a model gives. */
 export const MODEL = 'MODEL'
@@ -39,6 +39,8 @@ export interface Rules {
   /** A digest of the rules' content: equal content, equal version. */
   version: string
   rules: Rule[]
+  /** The features that some rule's condition reads: the context of every transaction needs no more. */
+  reads: Feature[]
 }
 
 const TEXTS = ['merchant_category', 'location', 'channel', 'currency'] as const
@@ -46,14 +48,15 @@ const TEXTS = ['merchant_category', 'location', 'channel', 'currency'] as const
 /** What a rule sees: one object, filled anew for each transaction. */
 export type RuleContext = Record<string, number | string>
 
-/** @returns the context for the row at `at`, written into `context` */
+/** @returns the context for the row at `at`, written into `context`, with the features that are named */
 export function fillContext(
   context: RuleContext,
+  names: readonly Feature[],
   tx: Transaction,
   features: Float64Array,
   at: number,
 ): RuleContext {
-  for (let i = 0; i < FEATURES.length; i++) context[FEATURES[i]] = features[at + i]
+  for (let i = 0; i < names.length; i++) context[names[i]] = features[at + F[names[i]]]
   context.merchant_category = tx.merchant_category
   context.location = tx.location
   context.channel = tx.channel
@@ -80,7 +83,9 @@ export function loadRules(path: string | URL = builtIn): Rules {
     }
   })
   const version = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 12)
-  return { version: `rules-${version}`, rules }
+  const conditions = content.rules.map((rule) => rule.when).join('\n')
+  const reads = FEATURES.filter((name) => new RegExp(`\\b${name}\\b`).test(conditions))
+  return { version: `rules-${version}`, rules, reads }
 }
 
 function readRules(path: string | URL): z.infer<typeof file> {

@@ -22,7 +22,8 @@ export interface Anomaly {
  */
 export function score(rules: Rules, model: Model, threshold: number): (batch: Batch) => Batch {
   const limit = Math.fround(threshold)
-  const context: RuleContext = {}
+  // With every feature from the beginning, so that the object keeps its shape.
+  const context: RuleContext = Object.fromEntries(FEATURES.map((name) => [name, Number.NaN]))
   return function scoreBatch(batch) {
     const { features, transactions } = batch
     const scores = new Float32Array(transactions.length)
@@ -31,13 +32,14 @@ export function score(rules: Rules, model: Model, threshold: number): (batch: Ba
       const at = row * FEATURE_COUNT
       const modelScore = Math.fround(model.score(features, at))
       let best = modelScore
-      fillContext(context, transactions[row], features, at)
+      fillContext(context, rules.reads, transactions[row], features, at)
       for (let i = 0; i < rules.rules.length; i++) {
         const rule = rules.rules[i]
         if (rule.score > best && rule.hits(context)) best = Math.fround(rule.score)
       }
       scores[row] = best
       if (best >= limit) {
+        fillContext(context, FEATURES, transactions[row], features, at)
         context.home = batch.owner.states.locationName(batch.homes[row])
         batch.anomalies.set(row, explain(rules.rules, context, modelScore, limit))
       }

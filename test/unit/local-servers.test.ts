@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
-import { cacheDirectory } from '../../deploy/local/download.ts'
 import { downloadedBytes } from '../../deploy/local/download-progress.ts'
 import { PortTaken, withFreePorts } from '../../deploy/local/free-ports.ts'
+import { cacheDirectory } from '../../schemas/cache-directory.ts'
 
 describe('free ports', () => {
   test('are all different, and those of the last start when they are free', async () => {

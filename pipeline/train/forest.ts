@@ -1,11 +1,10 @@
-import type { Transaction } from '../../schemas/transaction.ts'
-import type { AccountStates } from '../features/account-states.ts'
-import { FEATURE_COUNT } from '../features/features.ts'
+import { type ForestArtifact, packForest } from '../models/artifact.ts'
 import { calibrate } from '../models/calibration.ts'
 import { FOREST_INPUTS, forestInputs } from '../models/inputs.ts'
 import { rawScore, trainIsolationForest } from '../models/isolation-forest.ts'
-import { type Artifact, packForest } from '../models/model.ts'
 import { createRandom } from '../produce/random.ts'
+import { readRows } from './rows.ts'
+import type { TrainingTransactions } from './sources.ts'
 
 const TREES = 100
 const SAMPLES = 256
@@ -17,46 +16,34 @@ export interface TrainingSet {
   to: number
 }
 
-/**
- * Inputs of the transactions in the order given, by the very function that the stream uses.
- * @param transactions with the state that each belongs to: a partition's, or the file's
- */
+/** Inputs of the transactions in the order given. */
 export async function collectInputs(
-  transactions: AsyncIterable<{ states: AccountStates; transactions: Transaction[] }>,
+  transactions: TrainingTransactions,
+  signal?: AbortSignal,
 ): Promise<TrainingSet> {
-  const width = FOREST_INPUTS.length
-  const rows: Float64Array[] = []
-  const features = new Float64Array(FEATURE_COUNT)
-  const inputs = new Float64Array(width)
+  const parts: Float64Array[] = []
   let from = Number.POSITIVE_INFINITY
   let to = Number.NEGATIVE_INFINITY
-  for await (const { states, transactions: some } of transactions) {
-    const part = new Float64Array(some.length * width)
-    const undo = states.begin()
-    some.forEach((tx, i) => {
-      states.observe(tx, undo, features, 0)
-      forestInputs(features, 0, inputs)
-      part.set(inputs, i * width)
-      from = Math.min(from, tx.timestamp)
-      to = Math.max(to, tx.timestamp)
-    })
-    states.commit(undo)
-    rows.push(part)
+  const read = (features: Float64Array, out: Float64Array) => forestInputs(features, 0, out)
+  for await (const { values, timestamps } of readRows(transactions, FOREST_INPUTS.length, read, signal)) {
+    parts.push(values)
+    from = timestamps.reduce((a, b) => Math.min(a, b), from)
+    to = timestamps.reduce((a, b) => Math.max(a, b), to)
   }
-  const all = new Float64Array(rows.reduce((n, part) => n + part.length, 0))
+  const inputs = new Float64Array(parts.reduce((n, part) => n + part.length, 0))
   let at = 0
-  for (const part of rows) {
-    all.set(part, at)
+  for (const part of parts) {
+    inputs.set(part, at)
     at += part.length
   }
-  return { inputs: all, from, to }
+  return { inputs, from, to }
 }
 
 /**
  * Trains the isolation forest and calibrates it on the same transactions. Labels are not read.
  * @param seed the same seed and transactions give the same model
  */
-export function trainForest({ inputs, from, to }: TrainingSet, seed: number): Artifact {
+export function trainForest({ inputs, from, to }: TrainingSet, seed: number): ForestArtifact {
   const width = FOREST_INPUTS.length
   const count = inputs.length / width
   const forest = trainIsolationForest(inputs, width, {
