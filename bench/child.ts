@@ -18,7 +18,10 @@ export interface ChildOptions {
 
 /** A process of the benchmark's, killed when the signal comes. */
 export interface Child extends AsyncDisposable {
-  /** Resolves with the first message that it sends; rejects when it ends before that. */
+  pid: number
+  /** Sends it a message. */
+  send(message: object): void
+  /** Resolves with the next message that it sends; rejects when it ends before that. */
   message<T>(): Promise<T>
   /** Rejects when it ends, with the last lines of its stderr: for a process that should still be running. */
   died: Promise<never>
@@ -65,6 +68,8 @@ export function startChild(options: ChildOptions): Child {
     await exit
   }
   return {
+    pid: child.pid!,
+    send: (message) => void child.send(message),
     died,
     explain: (cause) => new Error(`${cause.message}\n${tail.join('\n')}`, { cause }),
     message: <T>() =>

@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { loadSettings } from '../schemas/settings.ts'
 import { onStopSignal } from '../schemas/stop-signals.ts'
+import { measureOutage, type OutageOptions } from './outage.ts'
+import { faultOf, renderOutage } from './outage-report.ts'
 import { measureRecovery, type RecoveryOptions } from './recovery.ts'
 import { renderRecovery } from './recovery-report.ts'
 import { renderText, writeReport } from './report.ts'
@@ -11,6 +13,7 @@ export function command(): Command {
     .description('Measure Weir on this machine, beside what bounds it.')
     .addCommand(throughputCommand())
     .addCommand(recoveryCommand())
+    .addCommand(outageCommand())
 }
 
 interface CommandOptions extends Omit<ThroughputOptions, 'settings' | 'progress' | 'signal'> {
@@ -100,6 +103,44 @@ async function runRecovery({ json, accounts, ...given }: RecoveryCommandOptions,
       signal,
     })
     console.log(json ? JSON.stringify(report) : renderRecovery(report))
+  })
+}
+
+interface OutageCommandOptions extends Pick<OutageOptions, 'seconds' | 'records' | 'heapMb' | 'seed'> {
+  json?: boolean
+}
+
+function outageCommand(): Command {
+  return new Command('outage')
+    .description(
+      'PostgreSQL stopped while input goes on at full rate, the heap of the pipeline limited: its memory in each ' +
+        'phase, and how fast it catches up. Uses KAFKA_BROKERS and SCHEMA_REGISTRY_URL where set, else starts its own; ' +
+        'the PostgreSQL that it stops is always its own.',
+    )
+    .option('--seconds <n>', 'how long PostgreSQL is away', wholeNumber(1), 120)
+    .option('--records <n>', 'records that are sent in that time', wholeNumber(1), 1_000_000)
+    .option(
+      '--heap-mb <n>',
+      "limit of the pipeline's V8 heap, old and young generation together",
+      wholeNumber(112),
+      256,
+    )
+    .option('--seed <n>', 'seed of the transactions', wholeNumber(0), 1)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nExit code 1 when a record is missing or is stored twice at the end. How each figure is measured stands in ' +
+        'bench/README.md.',
+    )
+    .action(runOutage)
+}
+
+async function runOutage({ json, ...options }: OutageCommandOptions): Promise<void> {
+  await interruptibly(async (signal) => {
+    const report = await measureOutage({ ...options, settings: loadSettings(), progress, signal })
+    console.log(json ? JSON.stringify(report) : renderOutage(report))
+    const fault = faultOf(report)
+    if (fault !== null) throw new Error(fault)
   })
 }
 

@@ -16,10 +16,13 @@ const DAY = 86_400_000
 const PER_ACCOUNT_AND_DAY = 2
 const SEED = 1
 
-/** The simulator's transactions, endless, in the order of event time: the same ones each time, but for UUIDs. */
-export function* transactions({ records, accounts, ids }: Workload): Generator<Transaction, never> {
+/** The simulator's transactions, endless, in the order of event time: the same ones for a seed, but for UUIDs. */
+export function* transactions(
+  { records, accounts, ids }: Workload,
+  seed = SEED,
+): Generator<Transaction, never> {
   const days = Math.ceil(records / (accounts * PER_ACCOUNT_AND_DAY)) + 1
-  const stream = simulate({ seed: SEED, accounts, start: END - days * DAY })
+  const stream = simulate({ seed, accounts, start: END - days * DAY })
   for (;;) {
     const transaction = stream.next().value
     if (ids === 'uuid') transaction.transaction_id = randomUUID()

@@ -1,6 +1,7 @@
 import type { Transaction } from '../schemas/transaction.ts'
 import type { Reject, SourceRecord } from './errors.ts'
 import type { AccountStates, UndoLog } from './features/account-states.ts'
+import type { LastRecord } from './source/last-record.ts'
 import type { Anomaly } from './stages/score.ts'
 
 /**
@@ -18,6 +19,8 @@ export interface Ownership {
   position: number
   /** The position that is stored. */
   committed: number
+  /** The newest record before the position, until it is compared with the topic's; null if there is nothing to compare. */
+  last: LastRecord | null
   /** The position of the newest checkpoint; -1 while there is none. */
   checkpoint: number
   /** First offset that the state had not seen when taken: beyond the position only where that was set back by hand. */
@@ -108,6 +111,7 @@ export function createOwnership(
     cursor: position,
     position,
     committed: position,
+    last: null,
     checkpoint: -1,
     seen: position,
     lost: false,

@@ -4,7 +4,7 @@ import { transactionType } from '../schemas/transaction.ts'
 import { Writers } from './decode/writers.ts'
 import type { TransactionSink } from './produce/sink.ts'
 import { type RunningPipeline, runStages } from './run.ts'
-import { LocalSource } from './source/local-source.ts'
+import { LOCAL_TOPIC, LocalSource } from './source/local-source.ts'
 import { fileDeadLetters } from './store/dead-letters.ts'
 
 /**
@@ -17,7 +17,7 @@ export async function startLocalPipeline(
   log: Logger,
 ): Promise<{ pipeline: RunningPipeline; sink: TransactionSink }> {
   let sink: LocalSource | undefined
-  const pipeline = await runStages(settings, log, ({ closing, ownership, progress }) => {
+  const pipeline = await runStages(settings, LOCAL_TOPIC, log, ({ closing, ownership, progress }) => {
     const source = new LocalSource({
       ...ownership,
       partitions: settings.TOPIC_PARTITIONS,

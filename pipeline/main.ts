@@ -30,7 +30,8 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
   // acknowledges without storing it (tulios/kafkajs#1050). A dead letter twice is known by its origin.
   const producer = kafka.producer({ createPartitioner: keyPartitioner })
   await producer.connect()
-  const running = runStages(settings, log, ({ closing, ownership, progress }) => {
+  const running = runStages(settings, topic, log, ({ closing, ownership, progress }) => {
+    const writers = new Writers(createRegistry(settings.SCHEMA_REGISTRY_URL), log, closing)
     const source = new KafkaSource({
       ...ownership,
       kafka,
@@ -39,6 +40,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
       sessionTimeoutMs: settings.KAFKA_SESSION_TIMEOUT_MS,
       batchMaxRecords: settings.BATCH_MAX_RECORDS,
       queueBatches: settings.QUEUE_BATCHES,
+      writers,
       closing,
       onFetched: (partition, highWatermark) => progress.onFetched(partition, highWatermark),
       onAssigned: (partitions) => progress.onAssigned(partitions),
@@ -46,7 +48,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
     })
     return {
       source,
-      writers: new Writers(createRegistry(settings.SCHEMA_REGISTRY_URL), log, closing),
+      writers,
       deadLetters: kafkaDeadLetters(producer, settings.DEAD_LETTER_TOPIC),
       close: () => producer.disconnect(),
     }

@@ -1,13 +1,23 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import type { Ownership } from './batch.ts'
 import { REJECT_CODES, type RejectCode } from './errors.ts'
+
+/** What is looked at only when the metrics are read: it costs nothing per batch. */
+export interface Sampled {
+  /** Batches in each queue, by its name. */
+  queues: Map<string, () => number>
+  owned: () => Iterable<Ownership>
+}
 
 /** Every metric of the pipeline; label values come from closed lists. */
 export function createMetrics() {
+  const sampled: Sampled = { queues: new Map(), owned: () => [] }
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
   const metrics = {
     registry,
+    sampled,
     stored: new Counter({ name: 'weir_transactions_stored_total', help: 'Transactions stored', registers }),
     anomalies: new Counter({
       name: 'weir_anomalies_total',
@@ -78,9 +88,34 @@ export function createMetrics() {
     }),
     queued: new Gauge({
       name: 'weir_queued_batches',
-      help: 'Batches that wait, by queue; bounded by QUEUE_BATCHES',
+      help:
+        'Batches that wait or are worked on, by queue. Each is bounded by QUEUE_BATCHES, the lanes by LANES times that ' +
+        'together',
       labelNames: ['queue'] as const,
       registers,
+      collect() {
+        for (const [queue, length] of sampled.queues) this.set({ queue }, length())
+      },
+    }),
+    stateBytes: new Gauge({
+      name: 'weir_state_bytes',
+      help: "Memory of the accounts' state, by partition; it grows with their number",
+      labelNames: ['partition'] as const,
+      registers,
+      collect() {
+        this.reset()
+        for (const { partition, states } of sampled.owned()) this.set({ partition }, states.bytes)
+      },
+    }),
+    stateAccounts: new Gauge({
+      name: 'weir_state_accounts',
+      help: 'Accounts whose state is kept, by partition',
+      labelNames: ['partition'] as const,
+      registers,
+      collect() {
+        this.reset()
+        for (const { partition, states } of sampled.owned()) this.set({ partition }, states.accounts)
+      },
     }),
   }
   for (const code of Object.keys(REJECT_CODES) as RejectCode[]) metrics.deadLetters.inc({ code }, 0)

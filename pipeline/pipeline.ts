@@ -19,6 +19,8 @@ export interface Parts {
   store: Writable
   /** Batches that wait before a stage, at most. */
   size: number
+  /** Is told how many batches wait, by the name of what they wait for. */
+  queues: Map<string, () => number>
 }
 
 /**
@@ -34,12 +36,15 @@ export function fraudPipeline({
   threshold,
   store,
   size,
+  queues,
 }: Parts): Promise<void> {
-  return pipeline(
-    source,
-    stage(size, decode(writers)),
-    stage(size, computeFeatures),
-    stage(size, score(rules, model, threshold)),
+  const stages = {
+    decode: stage(size, decode(writers)),
+    features: stage(size, computeFeatures),
+    score: stage(size, score(rules, model, threshold)),
     store,
-  )
+  }
+  queues.set('source', () => source.readableLength)
+  for (const [name, stage] of Object.entries(stages)) queues.set(name, () => stage.writableLength)
+  return pipeline(source, stages.decode, stages.features, stages.score, stages.store)
 }

@@ -19,6 +19,7 @@ import { keepCheckpoints } from './store/checkpointer.ts'
 import { CopyEncoder } from './store/copy-encoder.ts'
 import type { DeadLetters } from './store/dead-letters.ts'
 import { Lane } from './store/lane.ts'
+import { refuseOtherTopics } from './store/one-topic.ts'
 import type { OwnershipOptions } from './store/ownerships.ts'
 import { postgresCheckpoints, postgresRecovery } from './store/recovery.ts'
 import { postgresSessions } from './store/session.ts'
@@ -72,9 +73,14 @@ interface Shared {
 /** Offsets go to Kafka this often: they are for lag tools only. */
 const COMMIT_EVERY_MS = 5000
 
-/** Loads rules and model, joins the stages, and starts the source. */
+/**
+ * Loads rules and model, joins the stages, and starts the source.
+ * @param topic its name in the database
+ * @throws FatalError when the database is another topic's
+ */
 export async function runStages(
   settings: Needed<'DATABASE_URL'>,
+  topic: string,
   log: Logger,
   open: (shared: Shared) => Ends,
 ): Promise<RunningPipeline> {
@@ -83,7 +89,11 @@ export async function runStages(
     application_name: `weir-pipeline-${randomBytes(4).toString('hex')}`,
   }
   const rules = loadRules(settings.RULES_FILE)
-  const model = await withClient(connection, loadActiveModel)
+  const model = await withClient(connection, async (client) => {
+    const active = await loadActiveModel(client)
+    await refuseOtherTopics(client, topic)
+    return active
+  })
   log.info({ rules: rules.version, model: model.version, node: process.version }, 'pipeline starts')
 
   const closing = new AbortController()
@@ -105,6 +115,7 @@ export async function runStages(
     log,
   }
   const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })
+  metrics.sampled.owned = () => source.owned()
 
   const months = new Set<string>()
   const lanes = Array.from(
@@ -128,6 +139,7 @@ export async function runStages(
     model,
     threshold: settings.ANOMALY_THRESHOLD,
     size: settings.QUEUE_BATCHES,
+    queues: metrics.sampled.queues,
     store: store({
       lanes,
       queueBatches: settings.QUEUE_BATCHES,

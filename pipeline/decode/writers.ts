@@ -24,8 +24,9 @@ const AWAY_PAUSE_MS = 1000
  * for ever. A registry that does not answer is waited for: nothing is dropped for a server's fault.
  */
 export class Writers {
-  /** True while the registry is waited for. */
-  isWaiting = false
+  /** Loads that wait for the registry. */
+  readonly #waiting = new Set<symbol>()
+  readonly #fetching = new Map<number, Promise<Writer | null>>()
   readonly #known = new Map<number, Writer>()
   readonly #forgetAt = new Map<number, number>()
   readonly #registry: Pick<SchemaRegistry, 'getSchema'>
@@ -38,30 +39,59 @@ export class Writers {
     this.#closing = closing
   }
 
+  /** True while the registry is waited for. */
+  get isWaiting(): boolean {
+    return this.#waiting.size > 0
+  }
+
   get(id: number): Writer | undefined {
     return this.#known.get(id)
   }
 
-  /** Makes the ids known. Waits while the registry is away. All unknown ones share the pauses: garbage may have many. */
+  /** False for an id that is to be asked for: never seen, or unknown to the registry for too long. */
+  knows(id: number): boolean {
+    return this.#known.has(id) && !this.#isExpired(id)
+  }
+
+  /**
+   * Makes the ids known. Waits while the registry is away. All unknown ones share the pauses: garbage may have many.
+   * Several loads may run at once.
+   */
   async load(ids: Iterable<number>): Promise<void> {
-    this.#forgetExpired()
-    let missing = [...ids].filter((id) => !this.#known.has(id))
-    for (let tries = 1; missing.length > 0; tries++) {
-      const unknown: number[] = []
-      for (const id of missing) {
-        const writer = await this.#fetch(id)
-        if (writer === null) unknown.push(id)
-        else this.#known.set(id, writer)
+    const load = Symbol()
+    try {
+      this.#forgetExpired()
+      let missing = [...ids].filter((id) => !this.#known.has(id))
+      for (let tries = 1; missing.length > 0; tries++) {
+        const unknown: number[] = []
+        for (const id of missing) {
+          if (!this.#known.has(id) && !(await this.#fetchOnce(id, load))) unknown.push(id)
+        }
+        missing = tries < UNKNOWN_TRIES ? unknown : []
+        if (missing.length > 0) await this.#pause(UNKNOWN_PAUSE_MS, load)
+        else for (const id of unknown) this.#setUnknown(id)
       }
-      missing = tries < UNKNOWN_TRIES ? unknown : []
-      if (missing.length > 0) await this.#pause(UNKNOWN_PAUSE_MS)
-      else for (const id of unknown) this.#setUnknown(id)
+    } finally {
+      this.#waiting.delete(load)
     }
-    this.isWaiting = false
+  }
+
+  /** @returns false if the registry says that there is no such schema */
+  async #fetchOnce(id: number, load: symbol): Promise<boolean> {
+    let fetching = this.#fetching.get(id)
+    if (fetching === undefined) {
+      fetching = this.#fetch(id, load).finally(() => this.#fetching.delete(id))
+      this.#fetching.set(id, fetching)
+    }
+    const writer = await fetching
+    if (writer === null) return false
+    this.#known.set(id, writer)
+    this.#forgetAt.delete(id)
+    return true
   }
 
   /** @returns null if the registry says that there is no such schema */
-  async #fetch(id: number): Promise<Writer | null> {
+  async #fetch(id: number, load: symbol): Promise<Writer | null> {
     for (;;) {
       try {
         return createWriter((await this.#registry.getSchema(id)) as unknown as avro.Type)
@@ -73,26 +103,31 @@ export class Writers {
           return { code: 'INCOMPATIBLE_SCHEMA', message: error.message }
         }
         this.#log.warn({ err: error, schema_id: id }, 'the schema registry gives no answer')
-        await this.#pause(AWAY_PAUSE_MS)
+        await this.#pause(AWAY_PAUSE_MS, load)
       }
     }
   }
 
   #setUnknown(id: number): void {
+    if (this.#known.has(id)) return // another load has found it meanwhile
     this.#known.set(id, { code: 'UNKNOWN_SCHEMA', message: `the registry has no schema ${id}` })
     this.#forgetAt.set(id, Date.now() + UNKNOWN_FOR_MS)
   }
 
+  #isExpired(id: number): boolean {
+    return Date.now() > (this.#forgetAt.get(id) ?? Number.POSITIVE_INFINITY)
+  }
+
   #forgetExpired(): void {
-    for (const [id, at] of this.#forgetAt) {
-      if (Date.now() <= at) continue
+    for (const id of this.#forgetAt.keys()) {
+      if (!this.#isExpired(id)) continue
       this.#known.delete(id)
       this.#forgetAt.delete(id)
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    this.isWaiting = true
+  #pause(ms: number, load: symbol): Promise<void> {
+    this.#waiting.add(load)
     return sleep(ms, undefined, { signal: this.#closing })
   }
 }

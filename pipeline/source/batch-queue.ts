@@ -23,6 +23,11 @@ export class BatchQueue {
     return this.stream.readableLength
   }
 
+  /** Null when there is room; else a promise of it. */
+  get room(): Promise<void> | null {
+    return this.#room?.promise ?? null
+  }
+
   /** @returns null when there is room for more, or no use for it after the end; else a promise of room */
   put(batch: Batch): Promise<void> | null {
     if (this.#ended || this.stream.push(batch)) return null

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { createBatch, type Ownership } from '../batch.ts'
+import { unknownIds } from '../decode/schema-ids.ts'
+import type { Writers } from '../decode/writers.ts'
 import type { SourceRecord } from '../errors.ts'
 import { FatalError } from '../errors.ts'
 import { type OffsetRange, type OwnershipOptions, refuseGap, takePartition } from '../store/ownerships.ts'
 import { backOff, isWorthALine, reactionTo } from '../store/reactions.ts'
 import { BatchQueue } from './batch-queue.ts'
+import { refuseOther } from './last-record.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
 
 export interface KafkaSourceOptions extends OwnershipOptions {
@@ -16,6 +19,7 @@ export interface KafkaSourceOptions extends OwnershipOptions {
   sessionTimeoutMs: number
   batchMaxRecords: number
   queueBatches: number
+  writers: Writers
   closing: AbortSignal
   /** A batch's high watermark, for the lag. */
   onFetched: (partition: number, highWatermark: number) => void
@@ -38,6 +42,8 @@ export class KafkaSource {
   #join = 0
   /** Recoveries under way. */
   taking = 0
+  /** Those whose hole waits for room in the queue. */
+  readonly #holes = new Set<Ownership>()
   /** Three times as often as it must. */
   readonly #heartbeatMs: number
 
@@ -156,7 +162,7 @@ export class KafkaSource {
   }
 
   async #assign(partitions: number[], join: number): Promise<void> {
-    const { topic, onTaken } = this.#options
+    const { onTaken } = this.#options
     this.taking++
     try {
       for (const partition of partitions) {
@@ -167,13 +173,23 @@ export class KafkaSource {
         // Fenced while it was claimed again: it has been taken anew, or is just being.
         if (owner.lost) continue
         this.#owned.set(partition, owner)
-        this.#consumer.seek({ topic, partition, offset: String(owner.cursor) })
-        this.#consumer.resume([{ topic, partitions: [partition] }])
+        this.#goOn(owner)
         onTaken(partition)
       }
     } finally {
       this.taking--
     }
+  }
+
+  #goOn(owner: Ownership): void {
+    const { topic, partition } = owner
+    this.#seek(owner)
+    this.#consumer.resume([{ topic, partitions: [partition] }])
+  }
+
+  /** To the next record to take; first to the last one that was stored, to compare it. */
+  #seek({ topic, partition, cursor, last }: Ownership): void {
+    this.#consumer.seek({ topic, partition, offset: String(last?.offset ?? cursor) })
   }
 
   /** Somebody may have claimed a partition in between without storing anything: his lane is ended, and it is ours again. */
@@ -225,29 +241,62 @@ export class KafkaSource {
 
   async #take({ batch, resolveOffset, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
     const owner = this.#owned.get(batch.partition)
-    const { batchMaxRecords, closing } = this.#options
+    const { batchMaxRecords, writers, closing } = this.#options
     if (owner === undefined || owner.lost || closing.aborted || isStale()) return
     // A batch that was fetched before a seek begins elsewhere; to take it would skip or repeat records.
     const fetchedFrom = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset)
+    if (owner.last !== null) return this.#compareLast(owner, fetchedFrom, batch.messages[0])
     if (fetchedFrom !== owner.cursor) {
       // kafkajs jumps to the first record that is left when retention has passed ours.
       if (fetchedFrom > owner.cursor) refuseGap(owner, await this.#range(owner.partition))
-      this.#consumer.seek({ topic: batch.topic, partition: batch.partition, offset: String(owner.cursor) })
+      this.#seek(owner)
       return
     }
     this.#options.onFetched(batch.partition, Number(batch.highWatermark))
-    const end = Number(batch.lastOffset()) + 1
-    for (let from = 0; from < batch.messages.length; from += batchMaxRecords) {
-      const records = batch.messages.slice(from, from + batchMaxRecords).map(toRecord)
-      const isLast = from + batchMaxRecords >= batch.messages.length
-      const next = isLast ? end : records[records.length - 1].offset + 1
+    // What can be decoded goes on at once: each fetch must bring something, however many ids nobody knows.
+    const { messages } = batch
+    const { ids: missing, first: count } = unknownIds(messages, writers)
+    for (let from = 0; from < count; from += batchMaxRecords) {
+      const to = Math.min(from + batchMaxRecords, count)
+      const records = messages.slice(from, to).map(toRecord)
+      const last = to === messages.length ? Number(batch.lastOffset()) : records[records.length - 1].offset
+      const next = last + 1
       const room = this.queue.put(createBatch(owner, owner.position, next, records))
       owner.cursor = next
       owner.position = next
-      if (isLast) resolveOffset(batch.messages[batch.messages.length - 1].offset)
+      if (to === count) resolveOffset(messages[to - 1].offset)
       if (room !== null) await this.#waitFor(room, heartbeat)
       if (owner.lost || closing.aborted || !isRunning()) return
     }
+    if (missing.size > 0) this.#loadSchemas(owner, missing)
+  }
+
+  /** Nothing of this fetch is taken: from here on all is fetched from the cursor. */
+  async #compareLast(owner: Ownership, fetchedFrom: number, first: KafkaMessage): Promise<void> {
+    const { topic, partition, last } = owner
+    if (last === null) return
+    if (fetchedFrom === last.offset) {
+      refuseOther(topic, partition, last, toRecord(first))
+      owner.last = null
+    } else if (fetchedFrom > last.offset && (await this.#range(partition)).low > last.offset) {
+      owner.last = null // retention has taken it since
+    }
+    this.#seek(owner)
+  }
+
+  /** The registry may be away for long: only the partition that needs it waits, and its records are fetched again. */
+  #loadSchemas(owner: Ownership, ids: Set<number>): void {
+    const { topic, partition } = owner
+    const { writers, closing } = this.#options
+    const join = this.#join
+    this.#consumer.pause([{ topic, partitions: [partition] }])
+    writers
+      .load(ids)
+      .then(() => {
+        // After another join, or when taken anew, it goes on by itself, and is here again if need be.
+        if (!owner.lost && join === this.#join && !closing.aborted) this.#goOn(owner)
+      })
+      .catch((error) => this.#fail(error))
   }
 
   /** A full queue must not look like a dead member. Errors of the heartbeat go to kafkajs, which rejoins (tulios/kafkajs#1719). */
@@ -271,11 +320,30 @@ export class KafkaSource {
    */
   #passHole(partition: number, firstOffset: string | null, lastOffset: string): void {
     const owner = this.#owned.get(partition)
-    if (owner === undefined || firstOffset === null || Number(firstOffset) !== owner.cursor) return
-    const next = Number(lastOffset) + 1
-    void this.queue.put(createBatch(owner, owner.position, next, []))
-    owner.cursor = next
-    owner.position = next
+    if (owner === undefined) return
+    // Of records that compaction has taken out of a batch kafkajs tells no first one, and steps over one at a time.
+    const first = Number(firstOffset ?? lastOffset)
+    if (owner.last !== null && first >= owner.last.offset) {
+      owner.last = null // it would have come, were it there
+      this.#seek(owner)
+      return
+    }
+    if (first !== owner.cursor) return
+    owner.cursor = Number(lastOffset) + 1
+    if (this.#holes.has(owner)) return
+    // Nothing here holds kafkajs back, so holes could fill the queue without end: all that come meanwhile are one.
+    this.#holes.add(owner)
+    void Promise.resolve(this.queue.room).then(() => {
+      this.#holes.delete(owner)
+      this.#tellHole(owner)
+    })
+  }
+
+  /** Unless the next batch has reached beyond it. */
+  #tellHole(owner: Ownership): void {
+    if (owner.lost || owner.position === owner.cursor) return
+    void this.queue.put(createBatch(owner, owner.position, owner.cursor, []))
+    owner.position = owner.cursor
   }
 
   #fail(error: Error): void {

@@ -13,7 +13,7 @@ import { BatchQueue } from './batch-queue.ts'
 const LOCAL_SCHEMA_ID = 1
 
 /** The topic's name in `positions`: its offsets are not Kafka's. */
-const TOPIC = 'in-process'
+export const LOCAL_TOPIC = 'in-process'
 
 export interface LocalSourceOptions extends OwnershipOptions {
   partitions: number
@@ -46,7 +46,7 @@ export class LocalSource implements Source, TransactionSink {
     const { partitions, onAssigned, onTaken } = this.#options
     const everything = async () => ({ low: 0, high: Number.POSITIVE_INFINITY, partitions })
     for (let partition = 0; partition < partitions; partition++) {
-      this.#owned.push(await takePartition(TOPIC, partition, everything, this.#options))
+      this.#owned.push(await takePartition(LOCAL_TOPIC, partition, everything, this.#options))
     }
     onAssigned(this.#owned.map((owner) => owner.partition))
     for (const { partition } of this.#owned) onTaken(partition)
@@ -98,14 +98,14 @@ export class LocalSource implements Source, TransactionSink {
   }
 
   async retake(owner: Ownership): Promise<void> {
-    throw new FatalError(`another process moves the position of ${TOPIC}/${owner.partition}`)
+    throw new FatalError(`another process moves the position of ${LOCAL_TOPIC}/${owner.partition}`)
   }
 
   #ownerOf(account: string): Ownership {
     const partitionMetadata = this.#owned.map(({ partition }) => ({ partitionId: partition, leader: 0 }))
     const message = { key: account, value: null }
     return this.#owned[
-      this.#partitionOf({ topic: TOPIC, partitionMetadata, message } as unknown as PartitionerArgs)
+      this.#partitionOf({ topic: LOCAL_TOPIC, partitionMetadata, message } as unknown as PartitionerArgs)
     ]
   }
 }

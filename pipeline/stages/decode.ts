@@ -1,33 +1,21 @@
-import { FRAME_BYTES, MAGIC } from '../../schemas/wire.ts'
 import type { Batch } from '../batch.ts'
+import { isFramed, schemaIdOf, unknownIds } from '../decode/schema-ids.ts'
 import { validate } from '../decode/validate.ts'
 import type { Writer, Writers } from '../decode/writers.ts'
 import type { RejectCode, SourceRecord } from '../errors.ts'
 import { partitionOf } from '../produce/partitioner.ts'
 
-/** From bytes to transactions. What cannot be decoded, or is not valid, is among the batch's rejects. */
+/**
+ * From bytes to transactions. What cannot be decoded, or is not valid, is among the batch's rejects. The source loads the
+ * schemas, so that only their partition waits; here is loaded what was forgotten since.
+ */
 export function decode(writers: Writers): (batch: Batch) => Batch | Promise<Batch> {
-  return function decodeBatch(batch) {
-    const missing = unknownIds(batch.records, writers)
-    if (missing.size === 0) return decodeRecords(batch, writers)
-    return writers.load(missing).then(() => decodeRecords(batch, writers))
+  return function decodeBatch(batch): Batch | Promise<Batch> {
+    const { ids } = unknownIds(batch.records, writers)
+    if (ids.size === 0) return decodeRecords(batch, writers)
+    // Looked at again: while these were loaded others may have been forgotten.
+    return writers.load(ids).then(() => decodeBatch(batch))
   }
-}
-
-const isFramed = (value: Buffer): boolean => value.length >= FRAME_BYTES && value[0] === MAGIC
-
-function unknownIds(records: SourceRecord[], writers: Writers): Set<number> {
-  const ids = new Set<number>()
-  let last = -1
-  for (const { value } of records) {
-    if (value === null || !isFramed(value)) continue
-    const id = value.readUInt32BE(1)
-    if (id === last) continue
-    last = id
-    const writer = writers.get(id)
-    if (writer === undefined || 'code' in writer) ids.add(id)
-  }
-  return ids
 }
 
 function decodeRecords(batch: Batch, writers: Writers): Batch {
@@ -44,7 +32,7 @@ function decodeRecords(batch: Batch, writers: Writers): Batch {
       reject(batch, record, 'NOT_FRAMED', 'no zero byte and schema id at the start')
       continue
     }
-    const writer = writers.get(value.readUInt32BE(1)) as Writer
+    const writer = writers.get(schemaIdOf(value)) as Writer
     if ('code' in writer) {
       reject(batch, record, writer.code, writer.message)
       continue

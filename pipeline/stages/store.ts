@@ -24,10 +24,7 @@ export function store({ lanes, queueBatches, metrics, onStored, onFenced }: Stor
   let resume: (() => void) | null = null
 
   const hasRoom = () => waiting.reduce((sum, n) => sum + n, 0) < lanes.length * queueBatches
-  const countWaiting = (lane: number, change: number) => {
-    waiting[lane] += change
-    metrics.queued.set({ queue: `lane-${lane}` }, waiting[lane])
-  }
+  for (const lane of lanes.keys()) metrics.sampled.queues.set(`lane-${lane}`, () => waiting[lane])
 
   async function storeInLane(lane: number, batch: Batch): Promise<void> {
     const end = metrics.storeSeconds.startTimer()
@@ -35,7 +32,7 @@ export function store({ lanes, queueBatches, metrics, onStored, onFenced }: Stor
     end()
     metrics.batches.inc({ outcome })
     settle(batch, outcome, onStored, onFenced)
-    countWaiting(lane, -1)
+    waiting[lane]--
     if (resume !== null && hasRoom()) {
       const next = resume
       resume = null
@@ -48,7 +45,7 @@ export function store({ lanes, queueBatches, metrics, onStored, onFenced }: Stor
     highWaterMark: 1,
     write(batch: Batch, _encoding, callback) {
       const lane = batch.owner.partition % lanes.length
-      countWaiting(lane, 1)
+      waiting[lane]++
       tails[lane] = tails[lane].then(() => storeInLane(lane, batch))
       tails[lane].catch((error) => this.destroy(error))
       if (hasRoom()) callback()

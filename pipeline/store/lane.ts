@@ -50,10 +50,12 @@ export class Lane {
 
   async #storeWhen(batch: Batch): Promise<StoreOutcome> {
     let prepare: (() => Promise<void>) | null = null
+    let isBlocked = false
     for (let attempt = 1; ; attempt++) {
       if (batch.owner.lost) return 'fenced'
       try {
         const session = await this.#connected()
+        if (isBlocked) await session.endStopped()
         if (this.#uncertain) {
           const outcome = await this.#resolve(session, batch)
           if (outcome !== 'retry') return outcome
@@ -65,6 +67,7 @@ export class Lane {
       } catch (cause) {
         const error = cause as Error & { code?: string }
         const reaction = reactionTo(error)
+        isBlocked = reaction === 'blocked'
         if (error instanceof FatalError) throw error
         if (reaction === 'exit')
           throw new FatalError(`PostgreSQL refuses to store: ${error.message}`, { cause })

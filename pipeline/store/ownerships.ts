@@ -2,6 +2,7 @@ import type { Logger } from '../../schemas/log.ts'
 import { createOwnership, type Ownership } from '../batch.ts'
 import { FatalError } from '../errors.ts'
 import { AccountStates } from '../features/account-states.ts'
+import { isComparable } from '../source/last-record.ts'
 import { type CheckpointOf, restoreStates } from './checkpoints.ts'
 import { rebuildStates } from './rebuild.ts'
 import type { RecoverySession, WithRecovery } from './recovery.ts'
@@ -34,7 +35,7 @@ export async function takePartition(
 ): Promise<Ownership> {
   return withRecovery(async (session) => {
     const { low } = await rangeOf()
-    const position = await session.claimPosition(topic, partition, low, laneOf(partition))
+    const { position, last } = await session.claimPosition(topic, partition, low, laneOf(partition))
     // Asked again: until the claim somebody else may have stored what came in meanwhile.
     const range = await rangeOf()
     refuseGap({ topic, partition, cursor: position }, range)
@@ -53,6 +54,7 @@ export async function takePartition(
       ...createOwnership(topic, partition, position, states),
       checkpoint: saved.position,
       seen: next ?? from,
+      last: isComparable(last, position, range) ? last : null,
       partitions: range.partitions,
     }
   })

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { FatalError } from '../errors.ts'
 
 /** What to do about an error of the database. */
-export type Reaction = 'retry' | 'duplicate' | 'bad-row' | 'exit'
+export type Reaction = 'retry' | 'blocked' | 'duplicate' | 'bad-row' | 'exit'
 
 /** Faults of our own, which would be the same the next time. */
 const OURS = [FatalError, TypeError, RangeError, ReferenceError, SyntaxError]
@@ -16,6 +16,8 @@ export function reactionTo(error: Error & { code?: string; constraint?: string }
   // Without a SQLSTATE it came from the connection: refused, reset, ended, timed out. EPIPE looks like one; none has an E there.
   if (code === undefined || !/^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code)) return 'retry'
   if (code === '23505') return 'duplicate'
+  // A wait for a lock was too long. It is tried again, too, once those that are stopped have lost what they hold.
+  if (code === '55P03') return 'blocked'
   if (PASSING.has(code.slice(0, 2))) return 'retry'
   // A server that is read-only for now (a stand-by that is being promoted), or a transaction that was idle too long.
   if (code === '25006' || code === '25P03' || code === '25P04') return 'retry'

@@ -2,12 +2,12 @@ import { type ConnectionOptions, withClient } from '../../schemas/database.ts'
 import type { WriteCheckpoint } from './checkpointer.ts'
 import { type CheckpointOf, findCheckpoint, type SavedCheckpoint, writeCheckpoint } from './checkpoints.ts'
 import { readHistory, type StateRow } from './rebuild.ts'
-import { claimPosition } from './sql.ts'
+import { type Claimed, claimPosition } from './sql.ts'
 
 /** What a partition's recovery asks of the database. */
 export interface RecoverySession {
-  /** Makes the partition ours. @returns the stored position; `start` if it has none yet */
-  claimPosition(topic: string, partition: number, start: number, lane: string): Promise<number>
+  /** Makes the partition ours. `start` is its position if it has none yet. */
+  claimPosition(topic: string, partition: number, start: number, lane: string): Promise<Claimed>
   /** The newest valid checkpoint of this version at or before the position; null when there is none. */
   findCheckpoint(of: CheckpointOf): Promise<SavedCheckpoint | null>
   /** The partition's stored transactions from an offset on, in the order of their offsets. */

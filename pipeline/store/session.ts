@@ -7,9 +7,11 @@ import type { Batch } from '../batch.ts'
 import { failpoint } from '../failpoint.ts'
 import {
   COPY_TRANSACTIONS,
+  endStopped,
   ensurePartition,
   findStored,
   insertSkipped,
+  limitLockWaits,
   movePosition,
   readPositionFinally,
 } from './sql.ts'
@@ -30,6 +32,8 @@ export interface StoreSession {
   findStored(transactions: Transaction[]): Promise<Map<string, string>>
   /** Makes the month's partition of the table that holds the time, if there is none. */
   ensurePartition(at: number): Promise<void>
+  /** After SQLSTATE 55P03: ends the lanes of stopped processes, which may hold what was waited for. */
+  endStopped(): Promise<void>
   close(): Promise<void>
   /** Cuts the connection in the middle of whatever it does. */
   destroy(): void
@@ -45,6 +49,7 @@ export const postgresSessions =
     client.on('error', onLost)
     await client.connect()
     await endPredecessor(client)
+    await limitLockWaits(client)
     const run = async (statement: string) => void (await client.query(statement))
     return {
       begin: () => run('BEGIN'),
@@ -56,6 +61,7 @@ export const postgresSessions =
       readPosition: (topic, partition) => readPositionFinally(client, topic, partition),
       findStored: (transactions) => findStored(client, transactions),
       ensurePartition: (at) => ensurePartition(client, at),
+      endStopped: () => endStopped(client),
       close: () => client.end(),
       destroy: () =>
         (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),

@@ -2,7 +2,9 @@ import type pg from 'pg'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { formatAmount } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
+import { identify, type LastRecord } from '../source/last-record.ts'
 import { COLUMNS } from './copy-encoder.ts'
+import { reactionTo } from './reactions.ts'
 
 /** The pipeline's statements. */
 
@@ -13,12 +15,14 @@ export const COPY_TRANSACTIONS = `COPY transactions (${COLUMNS.join(', ')}) FROM
  * @returns false when the stored position is not the batch's: the partition is no longer ours
  */
 export async function movePosition(client: pg.ClientBase, batch: Batch): Promise<boolean> {
-  const { owner, fromOffset, nextOffset, transactions, anomalies, duplicates, rejects } = batch
+  const { owner, fromOffset, nextOffset, records, transactions, anomalies, duplicates, rejects } = batch
+  const last = records.length > 0 ? identify(records[records.length - 1]) : null
   const result = await client.query({
     name: 'move_position',
     text: `UPDATE positions
       SET next_offset = $4, stored = stored + $5, anomalies = anomalies + $6, duplicates = duplicates + $7,
-          dead_letters = dead_letters + $8, updated_at = now()
+          dead_letters = dead_letters + $8, updated_at = now(), last_offset = coalesce($9, last_offset),
+          last_timestamp = coalesce($10, last_timestamp), last_crc = coalesce($11, last_crc)
       WHERE topic = $1 AND partition = $2 AND next_offset = $3`,
     values: [
       owner.topic,
@@ -29,6 +33,9 @@ export async function movePosition(client: pg.ClientBase, batch: Batch): Promise
       anomalies.size,
       duplicates.length,
       rejects.length,
+      last?.offset,
+      last?.timestamp,
+      last?.crc,
     ],
   })
   return result.rowCount === 1
@@ -48,11 +55,40 @@ export async function readPositionFinally(
   return rows[0].next_offset
 }
 
+/** Far longer than a lane of a process that runs keeps anything from another one. */
+const LOCK_TIMEOUT_MS = 5000
+
+/** From here on a wait for a lock ends with SQLSTATE 55P03 after 5 s: then {@link endStopped}. */
+export async function limitLockWaits(client: pg.ClientBase): Promise<void> {
+  await client.query(`SET lock_timeout = ${LOCK_TIMEOUT_MS}`)
+}
+
+/**
+ * Ends the lanes that wait for their client in a transaction, and began to do what they do as long ago as a wait for a
+ * lock may take: most likely their process is stopped, and would hold for good what we wait for. One that is ended by
+ * mistake only tries again.
+ */
+export async function endStopped(client: pg.ClientBase): Promise<void> {
+  await client.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE application_name LIKE 'weir-pipeline-%-lane-%' AND datname = current_database() AND usename = current_user
+       AND pid <> pg_backend_pid() AND state <> 'idle' AND wait_event = 'ClientRead'
+       AND state_change < clock_timestamp() - $1 * interval '1 ms'`,
+    [LOCK_TIMEOUT_MS],
+  )
+}
+
+/** A partition's stored position, and the newest record before it as far as that is known. */
+export interface Claimed {
+  position: number
+  last: LastRecord | null
+}
+
 /**
  * Makes the partition ours. An old owner's backend is ended first: a process that was stopped in the middle of a COPY
  * holds keys that would block ours, and no timeout of the server ends a COPY that waits for its client.
  * @param lane application_name of the connection that will store the partition
- * @returns the stored position; `start` if it has none yet
+ * @param start the position if it has none yet
  */
 export async function claimPosition(
   client: pg.ClientBase,
@@ -60,7 +96,24 @@ export async function claimPosition(
   partition: number,
   start: number,
   lane: string,
-): Promise<number> {
+): Promise<Claimed> {
+  await limitLockWaits(client)
+  try {
+    return await claim(client, topic, partition, start, lane)
+  } catch (error) {
+    if (reactionTo(error as Error) !== 'blocked') throw error
+    await endStopped(client)
+    return claim(client, topic, partition, start, lane)
+  }
+}
+
+async function claim(
+  client: pg.ClientBase,
+  topic: string,
+  partition: number,
+  start: number,
+  lane: string,
+): Promise<Claimed> {
   await client.query(
     `SELECT pg_terminate_backend(pid) FROM positions JOIN pg_stat_activity ON application_name = owner
      WHERE topic = $1 AND partition = $2 AND owner <> $3 AND usename = current_user AND state <> 'idle'`,
@@ -71,11 +124,18 @@ export async function claimPosition(
     'INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
     [topic, partition, start],
   )
-  const { rows } = await client.query<{ next_offset: number }>(
-    'UPDATE positions SET owner = $3 WHERE topic = $1 AND partition = $2 RETURNING next_offset',
+  const { rows } = await client.query<{
+    next_offset: number
+    last_offset: number | null
+    last_timestamp: number
+    last_crc: number
+  }>(
+    `UPDATE positions SET owner = $3 WHERE topic = $1 AND partition = $2
+     RETURNING next_offset, last_offset, last_timestamp, last_crc`,
     [topic, partition, lane],
   )
-  return rows[0].next_offset
+  const [{ next_offset: position, last_offset: offset, last_timestamp: timestamp, last_crc: crc }] = rows
+  return { position, last: offset === null ? null : { offset, timestamp, crc } }
 }
 
 /** Records that were processed without becoming a row. A topic that is read again leaves some out again. */

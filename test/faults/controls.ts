@@ -77,7 +77,7 @@ export const controls: Control[] = [
       { file: SOURCE, from: 'autoCommit: false,', to: 'autoCommit: true, autoCommitThreshold: 1,' },
       {
         file: SOURCE,
-        from: 'this.#consumer.seek({ topic, partition, offset: String(owner.cursor) })',
+        from: 'this.#consumer.seek({ topic, partition, offset: String(last?.offset ?? cursor) })',
         to: '',
       },
       {
@@ -150,7 +150,7 @@ export async function runControls({
         progress,
       })
       // That it hangs or ends would not show that the invariants are looked at.
-      const red = breaches.find((breach) => /^[LSO]:/.test(breach))
+      const red = breaches.find((breach) => /^[LSDO]:/.test(breach))
       if (red === undefined) missed++
       console.log(`${red === undefined ? 'MISSED' : 'red   '} ${scenario.id} ${control.name}`)
       console.log(`         ${red ?? `${outcome}: ${breaches.join('; ')}`}`)

@@ -8,7 +8,7 @@ export function addFigures(total: Figures, more: Figures): void {
   for (const name of FIGURES) total[name] += more[name]
 }
 
-export interface RunOptions extends Pick<Ctx, 'tree' | 'quick' | 'servers'> {
+export interface RunOptions extends Pick<Ctx, 'tree' | 'quick' | 'full' | 'servers'> {
   seed: number
   /** Told each note and breach as it comes. */
   progress?: (line: string) => void

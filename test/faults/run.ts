@@ -96,7 +96,7 @@ async function runAll(
       const isOver = full && performance.now() > until && !(round === 0 && mustAll)
       if (signal.aborted || isOver) return results
       progress(`${scenario.id} ${scenario.title} ...`)
-      const result = await runScenario(scenario, { servers, quick, seed: seed + round, progress })
+      const result = await runScenario(scenario, { servers, quick, full, seed: seed + round, progress })
       results.push(result)
       if (!json) console.log(renderTable([result]))
       else progress(renderTable([result]))

@@ -31,8 +31,11 @@ export const FIGURES = [
   'differing_scores',
 ] as const satisfies (keyof Figures)[]
 
-/** L nothing lost or doubled, S same decisions, O positions, P progress after healing, R resources, H health, X the scenario's own. */
-export type Invariant = 'L' | 'S' | 'O' | 'P' | 'R' | 'H' | 'X'
+/**
+ * L nothing lost or doubled, S same decisions, D same states, O positions, P progress after healing, R resources,
+ * H health, X the scenario's own.
+ */
+export type Invariant = 'L' | 'S' | 'D' | 'O' | 'P' | 'R' | 'H' | 'X'
 
 /** What a scenario gets: a scope of its own, whose `after` functions run last first, and a place for what it finds. */
 export interface Ctx extends Scope {
@@ -42,6 +45,8 @@ export interface Ctx extends Scope {
   tree?: string
   /** Shorter where a scenario can be: the tier inside `npm test`, and the controls. */
   quick: boolean
+  /** The long form, for `--full`. */
+  full?: boolean
   /** The servers, to kill and to start again; absent in `npm test`, which shares them. */
   servers?: Required<Pick<LocalServers, 'kafka' | 'postgres' | 'directory'>>
   /** Notes a breach of an invariant, and goes on. */

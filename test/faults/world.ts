@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelineSettings } from '../../pipeline/main.ts'
 import { testSettings, until } from '../harness.ts'
 import { type PipelineProcess, type ProcessOptions, pipelineProcess } from '../support/pipeline-process.ts'
-import { anotherRun, runToEnd, untilProcessed } from '../support/pipelines.ts'
+import { anotherRun, runToEnd, untilCheckpointed, untilProcessed } from '../support/pipelines.ts'
+import { differingStates, stateDigests } from '../support/state-digest.ts'
 import { ALL_FEATURES, differingDecisions, positions } from '../support/tables.ts'
 import { endOffsets, readTopic, type StoredMessage } from '../support/topics.ts'
 import { settle } from './account.ts'
@@ -137,7 +138,7 @@ export class World {
   }
 
   /**
-   * Stops the traffic, waits for lag 0 (P), ends the processes (SIGTERM), and checks L, O and S.
+   * Stops the traffic, waits for lag 0 (P), ends the processes (SIGTERM), and checks L, O, S and D.
    */
   async conclude({ healSeconds = HEALING_SECONDS, quiet }: ConcludeOptions = {}): Promise<void> {
     const ctx = this.#ctx
@@ -147,6 +148,8 @@ export class World {
     try {
       await untilProcessed(settings, { seconds: healSeconds })
       ctx.note(`lag 0 after ${((performance.now() - began) / 1000).toFixed(1)} s`)
+      // Not long: one a second is written. What a process had in memory at the end is looked at in there.
+      if (this.#running.size > 0) await untilCheckpointed(settings)
     } catch (error) {
       const logs = [...this.#running].map((process) => process.errors.slice(-300)).join('\n')
       ctx.hold('P', false, `${(error as Error).message}; at ${await this.#reached()}; ${logs}`)
@@ -156,7 +159,7 @@ export class World {
     ctx.add(await this.#check(quiet))
   }
 
-  /** L and S for what is stored now. */
+  /** L, S and D for what is stored now. */
   async #check(quiet: ConcludeOptions['quiet']): Promise<Figures> {
     const ctx = this.#ctx
     const { settings } = this
@@ -170,13 +173,23 @@ export class World {
     ctx.hold('L', account.lost === 0, `${account.lost} lost, e.g. ${lostIds}`)
     ctx.hold('L', account.duplicated === 0, `${account.duplicated} duplicated`)
     ctx.hold('L', account.unexpected === 0, `${account.unexpected} unexpected, e.g. ${unexpectedIds}`)
+    const states = await stateDigests(settings, 'checkpoint')
+    this.#holdStates(states, await stateDigests(settings, 'table'), 'the rows say')
     if (quiet === 'none') return { ...account, differing_scores: 0 }
     const undisturbed = await anotherRun(ctx, settings, { BATCH_MAX_RECORDS: 10_000, LANES: 3 })
     await this.#prepareQuiet?.(undisturbed.DATABASE_URL)
     await runToEnd(undisturbed, 120)
     const differing = await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL)
     ctx.hold('S', differing.length === 0, `${differing.length} decisions differ, e.g. ${differing[0]}`)
+    this.#holdStates(states, await stateDigests(undisturbed, 'table'), 'a quiet run has')
     return { ...account, differing_scores: differing.length }
+  }
+
+  /** D: the state of each account. */
+  #holdStates(states: Map<string, string>, others: Map<string, string>, whatElse: string): void {
+    const differing = differingStates(states, others)
+    const breach = `the states of ${differing.length} of ${states.size} accounts are not what ${whatElse}, e.g. `
+    this.#ctx.hold('D', differing.length === 0, breach + differing[0])
   }
 
   async #reached(): Promise<string> {

@@ -10,10 +10,12 @@ import {
   transactionSchemaText,
 } from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
-import { testSettings } from '../harness.ts'
-import { runToEnd } from '../support/pipelines.ts'
-import { storedRows } from '../support/tables.ts'
-import { encoder, type KafkaSettings, sendMessages } from '../support/topics.ts'
+import { urlProxy } from '../faults/proxy.ts'
+import { testSettings, until } from '../harness.ts'
+import { runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
+import { simulated } from '../support/simulated.ts'
+import { positions, storedRows } from '../support/tables.ts'
+import { encoder, endOffsets, type KafkaSettings, sendMessages } from '../support/topics.ts'
 import { transaction } from '../support/transactions.ts'
 
 interface AvroField {
@@ -123,4 +125,45 @@ test('records of older and newer writers are read to the right values, mixed wit
     assert.equal(row.ms, timestamp)
     assert.equal(row.amount, formatAmount(amount))
   }
+})
+
+test('while the registry is away only the partition with a schema that is not known waits', async (t) => {
+  const settings = await testSettings(t, { TOPIC_PARTITIONS: '3' })
+  const writeOurs = await encoder(settings)
+  const writeNewer = await writerOf(settings, newer)
+  const registry = await urlProxy(t, settings.SCHEMA_REGISTRY_URL)
+  await using pipeline = await runningPipeline({ ...settings, SCHEMA_REGISTRY_URL: registry.url })
+  const first = simulated(300, 31)
+  await sendMessages(settings, first.map(writeOurs))
+  await untilProcessed(settings, { pipeline })
+  registry.refuse(true)
+
+  const before = await endOffsets(settings)
+  const tx = transaction({ transaction_id: 'newer', account_id: 'a-1' })
+  await sendMessages(settings, [
+    { key: 'a-1', value: writeNewer({ ...tx, tags: [], extra: {}, device: null }) },
+  ])
+  const waiting = (await endOffsets(settings)).findIndex((end, partition) => end > before[partition])
+  const others = simulated(600, 32)
+  for (const some of [others.slice(0, 300), others.slice(300)]) {
+    await sendMessages(settings, some.map(writeOurs))
+    const ends = await endOffsets(settings)
+    let reached: number[] = []
+    await until(
+      async () => {
+        reached = (await positions(settings.DATABASE_URL, settings.TRANSACTIONS_TOPIC)).map(
+          (p) => p.next_offset,
+        )
+        return reached.every((offset, partition) => partition === waiting || offset === ends[partition])
+      },
+      { what: 'the other partitions' },
+    )
+    assert.equal(reached[waiting], before[waiting])
+  }
+  assert.equal((await fetch(`${pipeline.healthUrl}/health/ready`)).status, 503)
+
+  registry.refuse(false)
+  await untilProcessed(settings, { pipeline })
+  assert.equal((await storedRows(settings.DATABASE_URL)).length, 901)
+  assert.equal((await fetch(`${pipeline.healthUrl}/health/ready`)).status, 200)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatAmount, type Transaction } from '../../schemas/transaction.ts'
 import { query, testSettings } from '../harness.ts'
-import { runToEnd } from '../support/pipelines.ts'
+import { runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
 import { positions, type StoredRow, skippedOffsets, storedRows } from '../support/tables.ts'
 import { endOffsets, sendTransactions } from '../support/topics.ts'
@@ -141,4 +141,33 @@ test('a month of the table is made for each month that events are in, years apar
     months.map((m) => m.month),
     ['transactions_2003_02', 'transactions_2003_03', 'transactions_2016_12', 'transactions_2026_10'],
   )
+})
+
+test('the metrics tell the length of every queue, and how large the state of each partition is', async (t) => {
+  const settings = await testSettings(t, { LANES: '2' })
+  await sendTransactions(settings, simulated(500, 8))
+  await using pipeline = await runningPipeline(settings)
+  await untilProcessed(settings, { pipeline })
+  const text = await (await fetch(`${pipeline.healthUrl}/metrics`)).text()
+  const values = (name: string) =>
+    new Map(
+      Array.from(
+        text.matchAll(new RegExp(`^${name}\\{\\w+="([^"]*)"\\} (.*)$`, 'gm')),
+        ([, label, value]) => [label, Number(value)],
+      ),
+    )
+  const queues = values('weir_queued_batches')
+  assert.deepEqual(
+    [...queues.keys()].sort(),
+    ['decode', 'features', 'lane-0', 'lane-1', 'score', 'source', 'store'],
+    text,
+  )
+  for (const [queue, length] of queues) assert.equal(length, 0, queue)
+  const accounts = [...values('weir_state_accounts').values()].reduce((sum, n) => sum + n, 0)
+  const [{ n }] = await query<{ n: number }>(
+    settings.DATABASE_URL,
+    'SELECT count(DISTINCT account_id) AS n FROM transactions',
+  )
+  assert.equal(accounts, n)
+  for (const partition of ['0', '1']) assert.ok(values('weir_state_bytes').get(partition)! > 0)
 })

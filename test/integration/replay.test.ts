@@ -7,9 +7,11 @@ import {
   forgetPositions,
   runningPipeline,
   runToEnd,
+  untilCheckpointed,
   untilProcessed,
 } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
+import { differingStates, stateDigests } from '../support/state-digest.ts'
 import { ALL_FEATURES, differingDecisions, positions, skippedOffsets, storedRows } from '../support/tables.ts'
 import { encoder, readTopic, sendMessages, sendTransactions, takeAnything } from '../support/topics.ts'
 import { transaction } from '../support/transactions.ts'
@@ -58,29 +60,70 @@ test('the same transactions sent again are stored once, counted, and leave no tr
   assert.deepEqual(await differingDecisions(DATABASE_URL, quiet, 'identity'), [])
 })
 
-test('a topic that is read again from its beginning stores nothing twice and changes no later decision', async (t) => {
-  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '300', ...ALL_FEATURES })
+/** What analysts decided, by transaction. */
+const statuses = async (url: string) =>
+  new Map((await storedRows(url)).map((row) => [row.transaction_id, row.status]))
+
+/** Checkpoints soon: they hold what a process has in memory. */
+const WATCHED = { BATCH_MAX_RECORDS: '300', CHECKPOINT_SECONDS: '1', ...ALL_FEATURES }
+
+test('a topic that is read again from its beginning stores nothing twice and changes no status and no state', async (t) => {
+  const settings = await testSettings(t, WATCHED)
   const { DATABASE_URL, TRANSACTIONS_TOPIC } = settings
-  const sent = simulated(2400, 32)
+  const sent = simulated(2000, 32)
   const invalid = transaction({ transaction_id: 'invalid', amount: -1 })
-  await sendTransactions(settings, [...sent.slice(0, 1000), invalid, ...sent.slice(1000, 2000), sent[5]])
-  await runToEnd(settings)
-  await forgetPositions(DATABASE_URL)
-  {
-    // Without a restart in between: the state must be right though the records that made it were not stored again.
+  await sendTransactions(settings, [...sent.slice(0, 1000), invalid, ...sent.slice(1000), sent[5]])
+  const run = async () => {
+    const began = new Date()
     await using pipeline = await runningPipeline(settings)
+    await untilProcessed(settings, { pipeline })
+    await untilCheckpointed(settings, began)
+  }
+  await run()
+  await query(
+    DATABASE_URL,
+    `UPDATE transactions SET status = (ARRAY['INVESTIGATED', 'FRAUD', 'DISMISSED'])[1 + kafka_offset % 3]
+     WHERE kafka_offset % 4 > 0`,
+  )
+  const decided = await statuses(DATABASE_URL)
+  const before = await stateDigests(settings, 'checkpoint')
+  assert.deepEqual(differingStates(before, await stateDigests(settings, 'table')), [])
+
+  for (const checkpoints of ['kept', 'deleted']) {
+    await forgetPositions(DATABASE_URL)
+    if (checkpoints === 'deleted') await query(DATABASE_URL, 'DELETE FROM checkpoints')
+    await run()
+    assert.deepEqual(differingStates(await stateDigests(settings, 'checkpoint'), before), [], checkpoints)
+    assert.deepEqual(await statuses(DATABASE_URL), decided, checkpoints)
+  }
+  assert.equal(await total(DATABASE_URL, TRANSACTIONS_TOPIC, 'stored'), sent.length)
+  assert.equal(await total(DATABASE_URL, TRANSACTIONS_TOPIC, 'duplicates'), 1 + 2 * 2001)
+  assert.equal(await total(DATABASE_URL, TRANSACTIONS_TOPIC, 'dead_letters'), 3)
+})
+
+test('positions that are forgotten while a pipeline runs change neither its state nor a later decision', async (t) => {
+  const settings = await testSettings(t, WATCHED)
+  const { DATABASE_URL, TRANSACTIONS_TOPIC } = settings
+  const sent = simulated(2400, 36)
+  await sendTransactions(settings, sent.slice(0, 1800))
+  {
+    // Without a restart: the state must be right though the records that made it were not stored again.
+    await using pipeline = await runningPipeline(settings)
+    await untilProcessed(settings, { pipeline })
+    await forgetPositions(DATABASE_URL)
+    await sendTransactions(settings, sent.slice(1800, 2000))
     await untilProcessed(settings, { pipeline })
     await sendTransactions(settings, sent.slice(2000))
     await untilProcessed(settings, { pipeline })
+    await untilCheckpointed(settings)
   }
-
   assert.deepEqual(ids(await storedRows(DATABASE_URL)), ids(sent))
-  assert.equal(await total(DATABASE_URL, TRANSACTIONS_TOPIC, 'stored'), sent.length)
-  assert.equal(await total(DATABASE_URL, TRANSACTIONS_TOPIC, 'duplicates'), 2000 + 2)
-  assert.equal(await total(DATABASE_URL, TRANSACTIONS_TOPIC, 'dead_letters'), 2)
+  assert.equal(await total(DATABASE_URL, TRANSACTIONS_TOPIC, 'duplicates'), 1800)
   const again = await anotherRun(t, settings)
   await runToEnd(again)
   assert.deepEqual(await differingDecisions(DATABASE_URL, again.DATABASE_URL), [])
+  const [states, quiet] = [await stateDigests(settings, 'checkpoint'), await stateDigests(again, 'table')]
+  assert.deepEqual(differingStates(states, quiet), [])
 })
 
 test('another content under a known id and event time is a dead letter CONFLICT; the first one stands', async (t) => {

@@ -1,5 +1,5 @@
 import { type Call, connectionError, PgError } from './faults.ts'
-import type { Backend } from './locks.ts'
+import type { Backend, Termination } from './locks.ts'
 import type { Host } from './scheduler.ts'
 import type { World } from './world.ts'
 
@@ -27,7 +27,7 @@ class Connection {
       changes: null,
       alive: true,
       waitsFor: null,
-      terminate: () => this.#terminate(),
+      terminate: (why) => this.#terminate(why),
     }
     world.database.backends.add(this.backend)
     world.connections.add(this)
@@ -98,8 +98,8 @@ class Connection {
     })
   }
 
-  #terminate(): void {
-    this.#world.count('owner terminated')
+  #terminate(why: Termination): void {
+    this.#world.count(why)
     if (this.#lost) this.#world.database.end(this.backend)
     else this.lose(new PgError('57P01', 'terminating connection'), 0)
   }

@@ -147,6 +147,13 @@ export class SimDatabase {
     this.months.add(monthOf(at))
   }
 
+  /** Who is stopped cannot be told from who is slow: all that are in a transaction are ended, those that run as well. */
+  endOtherLanes(backend: Backend): void {
+    for (const other of this.backends)
+      if (other !== backend && other.name.includes('-lane-') && other.changes !== null)
+        other.terminate('other lane terminated')
+  }
+
   /** The three statements of a claim, one by one. */
   insertPosition(partition: number, start: number): void {
     if (!this.positions.has(partition)) this.positions.set(partition, { next: start, owner: null })
@@ -156,7 +163,7 @@ export class SimDatabase {
     const owner = this.positions.get(partition)?.owner
     if (owner === null || owner === lane) return
     for (const backend of this.backends)
-      if (backend.name === owner && backend.changes !== null) backend.terminate()
+      if (backend.name === owner && backend.changes !== null) backend.terminate('owner terminated')
   }
 
   takePosition(backend: Backend, partition: number, lane: string): number {

@@ -54,10 +54,12 @@ export async function failCall({
   return { met: wanted.met(), outcome }
 }
 
-/** Lost answers and a crash, so that recovery's own calls can fail too. */
+/** Lost answers, a lock that is waited for too long, and a crash, so that recovery's own calls can fail too. */
 function recoveryFaults(): NextFault {
   let commits = 0
+  let moves = 0
   return (call) => {
+    if (call === 'movePosition' && ++moves === 3) return { code: '55P03' }
     if (call !== 'commit') return null
     commits++
     if (commits === 6) return 'crash-before'

@@ -12,6 +12,7 @@ export const DATABASE_CALLS = [
   'readPosition',
   'findStored',
   'ensurePartition',
+  'endStopped',
   'claimPosition',
   'findCheckpoint',
   'readHistory',
@@ -34,12 +35,13 @@ export const CUTS = [
 ] as const
 export type Fault = (typeof CUTS)[number] | { code: string }
 
-/** SQLSTATEs that pass by themselves: deadlock, serialization, resources, disk, cancelled, terminated, read-only, internal. */
+/** SQLSTATEs that pass by themselves: deadlock, serialization, resources, disk, lock, cancelled, terminated, read-only, internal. */
 const PASSING_CODES = [
   '40P01',
   '40001',
   '53300',
   '53100',
+  '55P03',
   '57014',
   '57P01',
   '57P03',

@@ -2,6 +2,8 @@ import type { Changes } from './database.ts'
 import { PgError } from './faults.ts'
 import type { Scheduler } from './scheduler.ts'
 
+export type Termination = 'owner terminated' | 'other lane terminated'
+
 /** The server's side of a connection. */
 export interface Backend {
   readonly name: string
@@ -12,8 +14,11 @@ export interface Backend {
   /** Whom its present call waits for. */
   waitsFor: Backend | null
   /** Ends it, and tells its client. */
-  terminate: () => void
+  terminate: (why: Termination) => void
 }
+
+/** Shorter than the real one, as processes are stopped for a shorter time here. */
+const LOCK_TIMEOUT_MS = 100
 
 /** Thrown when a call must wait until another backend's transaction has ended. */
 class Blocked extends Error {
@@ -27,7 +32,7 @@ class Blocked extends Error {
 /** Locks that are held until the transaction ends; who waits for one goes on when it is free. */
 export class Locks {
   readonly #holders = new Map<string, Backend>()
-  readonly #waiters = new Map<Backend, (() => void)[]>()
+  readonly #waiters = new Map<Backend, Set<() => void>>()
   readonly #scheduler: Scheduler
 
   constructor(scheduler: Scheduler) {
@@ -56,9 +61,16 @@ export class Locks {
       }
       backend.waitsFor = error.by
       this.#scheduler.note(`${backend.name} waits for ${error.by.name}`)
-      const waiters = this.#waiters.get(error.by) ?? []
-      waiters.push(() => this.attempt(backend, body, done))
+      const waiters = this.#waiters.get(error.by) ?? new Set()
       this.#waiters.set(error.by, waiters)
+      const again = () => this.attempt(backend, body, done)
+      waiters.add(again)
+      const giveUp = () => {
+        if (!waiters.delete(again) || !backend.alive) return
+        backend.waitsFor = null
+        done(new PgError('55P03', 'canceling statement due to lock timeout'))
+      }
+      this.#scheduler.after(LOCK_TIMEOUT_MS, `${backend.name} has waited for long`, giveUp, null)
       return
     }
     done(null)
@@ -78,8 +90,9 @@ export class Locks {
 
   release(backend: Backend): void {
     for (const [key, holder] of this.#holders) if (holder === backend) this.#holders.delete(key)
-    const waiters = this.#waiters.get(backend) ?? []
+    const waiters = this.#waiters.get(backend) ?? new Set()
     this.#waiters.delete(backend)
     for (const again of waiters) this.#scheduler.after(0, 'lock free', again, null)
+    waiters.clear() // nobody gives up any more
   }
 }

@@ -41,6 +41,7 @@ export function startProcess(world: World): SimProcess {
   const closing = new AbortController()
   const log = traceLogger(scheduler)
   const laneName = (lane: number) => `${host.name}-lane-${lane}`
+  const writers = new Writers(world.registry, log, closing.signal)
   const source = new KafkaSource({
     kafka: world.kafka.client(),
     topic: TOPIC,
@@ -52,6 +53,7 @@ export function startProcess(world: World): SimProcess {
     latenessMs: plan.latenessMs,
     laneOf: (partition) => laneName(partition % plan.lanes),
     log,
+    writers,
     closing: closing.signal,
     onFetched: () => {},
     onAssigned: () => {},
@@ -73,11 +75,12 @@ export function startProcess(world: World): SimProcess {
   )
   const stages = fraudPipeline({
     source: source.queue.stream,
-    writers: new Writers(world.registry, log, closing.signal),
+    writers,
     rules,
     model: sensitiveModel,
     threshold: THRESHOLD,
     size: plan.queueBatches,
+    queues: metrics.sampled.queues,
     store: store({
       lanes,
       queueBatches: plan.queueBatches,

@@ -5,6 +5,7 @@ import { computeFeatures } from '../../pipeline/stages/features.ts'
 import { CopyEncoder } from '../../pipeline/store/copy-encoder.ts'
 import { contentOf, identity } from '../../pipeline/store/sql.ts'
 import { parseCopy, type Row } from '../support/copy-parser.ts'
+import { digestsOf } from '../support/state-digest.ts'
 import { registryOf, writersOf } from '../support/writers.ts'
 import { entryKey } from './database.ts'
 import { rules, scoreBatch, sensitiveModel } from './judge.ts'
@@ -14,9 +15,17 @@ import { withVirtualTime } from './virtual-time.ts'
 /** What should become of a record: its row, or the code for which it is left out. */
 export type Fate = Row | string
 
+interface QuietDay {
+  /** By {@link entryKey}. */
+  fates: Map<string, Fate>
+  /** Each partition's digests of its accounts' states at the end. */
+  states: ReadonlyMap<string, string>[]
+}
+
 /** Each record by itself, in order, with nothing that could go wrong: what every other run must come to. */
-export async function quietDay(topic: Entry[][], latenessMs: number): Promise<Map<string, Fate>> {
-  const fates = new Map<string, Fate>()
+export async function quietDay(topic: Entry[][], latenessMs: number): Promise<QuietDay> {
+  const fates: QuietDay['fates'] = new Map()
+  const states: QuietDay['states'] = []
   const decodeBatch = decode(writersOf(registryOf()))
   const encoder = new CopyEncoder(rules.version, sensitiveModel.version)
   await withVirtualTime(null, async () => {
@@ -44,7 +53,8 @@ export async function quietDay(topic: Entry[][], latenessMs: number): Promise<Ma
           fates.set(key, parseCopy(Buffer.concat(encoder.encode(batch)))[0])
         }
       }
+      states.push(await digestsOf(owner.states))
     }
   })
-  return fates
+  return { fates, states }
 }

@@ -39,6 +39,9 @@ export function drawTopic(random: Random, partitions: number, perPartition: numb
   return topic
 }
 
+/** Whether the transaction with this id, or the account, is one of those. */
+export const isTwin = (id: string): boolean => id.startsWith('twin-')
+
 function drawPartition(random: Random, partition: number, count: number): Entry[] {
   const accounts = random.integer(1, 5)
   const sent: Transaction[] = []

@@ -17,9 +17,10 @@ export const simRecovery =
         async claimPosition(_topic, partition, start, lane) {
           await connection.call('claimPosition', () => database.insertPosition(partition, start))
           await connection.call('claimPosition', () => database.terminateOwner(partition, lane))
-          return connection.call('claimPosition', () =>
+          const position = await connection.call('claimPosition', () =>
             database.takePosition(connection.backend, partition, lane),
           )
+          return { position, last: null }
         },
         async findCheckpoint({ partition, position: latest }) {
           const found = await connection.call('findCheckpoint', () =>
@@ -51,7 +52,8 @@ export const simRecovery =
     }
   }
 
-const stateRow = (row: Row): StateRow => [
+/** A row as the state sees it. */
+export const stateRow = (row: Row): StateRow => [
   row.account_id as string,
   row.timestamp as number,
   Number(row.amount),

@@ -29,6 +29,7 @@ export const simSessions =
         connection.call('readPosition', () => database.readPosition(backend, partition)),
       findStored: (transactions) => connection.call('findStored', () => database.findStored(transactions)),
       ensurePartition: (at) => connection.call('ensurePartition', () => database.ensurePartition(at)),
+      endStopped: () => connection.call('endStopped', () => database.endOtherLanes(backend)),
       close: async () => connection.close(),
       destroy: () => connection.lose(new Error('Connection terminated')),
     }

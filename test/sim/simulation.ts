@@ -6,8 +6,9 @@ import type { NextFault } from './faults.ts'
 import { drawPlan, type Plan } from './plan.ts'
 import { giveBackEncoders } from './process.ts'
 import { type Fate, quietDay } from './quiet-day.ts'
-import { drawTopic, START } from './records.ts'
+import { drawTopic, isTwin, START } from './records.ts'
 import { Scheduler } from './scheduler.ts'
+import { checkStates } from './states.ts'
 import { withVirtualTime } from './virtual-time.ts'
 import { type Met, type Violation, World } from './world.ts'
 
@@ -40,11 +41,14 @@ const MOST_STEPS = 400_000
 export async function simulate({ seed, echo, ...given }: SimulationOptions): Promise<Outcome> {
   const plan = given.plan ?? drawPlan(createRandom(seed, 1))
   const topic = drawTopic(createRandom(seed, 2), plan.partitions, plan.recordsPerPartition)
-  const fates = await quietDay(topic, plan.latenessMs)
+  const { fates, states } = await quietDay(topic, plan.latenessMs)
   const scheduler = new Scheduler(START, createRandom(seed, 3), echo)
   const world = new World(scheduler, plan, topic, given.faults ?? faultsOf({ scheduler, plan }))
   await withVirtualTime(scheduler, () => live(world))
-  if (world.violation === null) checkFates(world, fates)
+  if (world.violation === null) {
+    checkFates(world, fates)
+    await checkStates(world, states)
+  }
   giveBackEncoders()
   const { violation } = world
   return {
@@ -130,7 +134,7 @@ function checkFates(world: World, fates: Map<string, Fate>): void {
     const letters = deadLetters.get(key) ?? []
     if (row !== undefined && code !== undefined)
       world.violate('once', `${key} is stored, and skipped as ${code}`)
-    else if (isTwin(fate) && (code === 'DUPLICATE' || isDeepStrictEqual(row, fate))) continue
+    else if (isTwinRow(fate) && (code === 'DUPLICATE' || isDeepStrictEqual(row, fate))) continue
     else if (typeof fate === 'string') {
       if (code !== fate) world.violate('fate', `${key} ought to be ${fate} and is ${code ?? 'stored'}`)
       const strange = letters.filter((letter) => letter !== fate)
@@ -144,12 +148,12 @@ function checkFates(world: World, fates: Map<string, Fate>): void {
   checkTwins(world, fates)
 }
 
-const isTwin = (fate: Fate): fate is Exclude<Fate, string> =>
-  typeof fate !== 'string' && String(fate.transaction_id).startsWith('twin-')
+const isTwinRow = (fate: Fate): fate is Exclude<Fate, string> =>
+  typeof fate !== 'string' && isTwin(String(fate.transaction_id))
 
 /** Of the same transaction in two partitions one is stored. */
 function checkTwins(world: World, fates: Map<string, Fate>): void {
-  const ids = new Set([...fates.values()].filter(isTwin).map((fate) => fate.transaction_id))
+  const ids = new Set([...fates.values()].filter(isTwinRow).map((fate) => fate.transaction_id))
   const stored = new Set([...world.database.rows.values()].map((row) => row.transaction_id))
   for (const id of ids) if (!stored.has(id)) world.violate('lost', `${id} is stored in neither partition`)
 }

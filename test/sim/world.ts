@@ -38,6 +38,7 @@ export const MET = [
   'duplicate',
   'refused row',
   'owner terminated',
+  'other lane terminated',
   'restored from a checkpoint',
 ] as const
 export type Met = (typeof MET)[number]

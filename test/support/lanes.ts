@@ -26,10 +26,11 @@ export interface RunOptions {
 export function runPipeline({ source, lanes = 2, size = 2, ...options }: RunOptions) {
   const stored: Batch[] = []
   const fenced: Ownership[] = []
+  const metrics = createMetrics()
   const end = store({
     lanes: fakeLanes(lanes, options.store),
     queueBatches: size,
-    metrics: createMetrics(),
+    metrics,
     onStored: (batch) => stored.push(batch),
     onFenced: ({ owner }) => fenced.push(owner),
   })
@@ -41,7 +42,8 @@ export function runPipeline({ source, lanes = 2, size = 2, ...options }: RunOpti
     threshold: 0.7,
     store: end,
     size,
+    queues: metrics.sampled.queues,
   })
   done.catch(() => {}) // tests that expect an error await it later
-  return { done, stored, fenced }
+  return { done, stored, fenced, metrics }
 }

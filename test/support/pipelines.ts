@@ -53,3 +53,20 @@ export async function anotherRun<S extends PipelineSettings>(
 /** Positions as if nothing had been processed; the rows stay. */
 export const forgetPositions = (url: string): Promise<object[]> =>
   query(url, 'UPDATE positions SET next_offset = 0')
+
+/**
+ * Waits until each partition has a checkpoint at its position: then what a process has in memory can be looked at.
+ * @param since only checkpoints that were completed after this count
+ */
+export async function untilCheckpointed(
+  { DATABASE_URL, TRANSACTIONS_TOPIC }: Pick<PipelineSettings, 'DATABASE_URL' | 'TRANSACTIONS_TOPIC'>,
+  since = new Date(0),
+): Promise<void> {
+  const unsaved = `SELECT partition FROM positions WHERE topic = $1 AND NOT EXISTS (
+    SELECT FROM checkpoints AS saved WHERE saved.topic = positions.topic AND saved.partition = positions.partition
+    AND position = next_offset AND completed_at > $2)`
+  await until(async () => (await query(DATABASE_URL, unsaved, [TRANSACTIONS_TOPIC, since])).length === 0, {
+    seconds: 15,
+    what: 'a checkpoint at each position',
+  })
+}

@@ -4,14 +4,16 @@ import { transactions, type Workload } from '../../bench/workload.ts'
 import { validate } from '../../pipeline/decode/validate.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 
-const firstOf = (workload: Workload): Transaction[] => {
-  const stream = transactions(workload)
+const firstOf = (workload: Workload, seed?: number): Transaction[] => {
+  const stream = transactions(workload, seed)
   return Array.from({ length: workload.records }, () => stream.next().value)
 }
 
-test('the same workload gives the same transactions', () => {
+test('the same workload and seed give the same transactions, another seed others', () => {
   const workload: Workload = { records: 500, accounts: 50, ids: 'sequential' }
   assert.deepEqual(firstOf(workload), firstOf(workload))
+  assert.deepEqual(firstOf(workload, 2), firstOf(workload, 2))
+  assert.notDeepEqual(firstOf(workload), firstOf(workload, 2))
 })
 
 test('all transactions are valid, of as many accounts as asked for, in the order of their times, and past', () => {

@@ -75,6 +75,27 @@ test('while the registry is away the batch waits, and nothing is rejected', asyn
   assert.equal(await code, null)
 })
 
+test('loads that overlap ask once for each schema, and waiting is told until the last of them is done', async (t) => {
+  stopTime(t)
+  let away = true
+  const registry = registryOf({ 2: transactionType })
+  const writers = writersOf({
+    getSchema: (id) =>
+      away && id === 2 ? Promise.reject(new Error('connect ECONNREFUSED')) : registry.getSchema(id),
+  })
+  const loads = [writers.load([2]), writers.load([1, 2]), writers.load([9])]
+  await pass(t, 2500)
+  await pass(t, 2500)
+  await loads[2]
+  assert.deepEqual([writers.knows(1), writers.knows(2), writers.knows(9)], [true, false, true])
+  assert.equal(writers.isWaiting, true, 'the end of one load is not that of another')
+  away = false
+  await pass(t, 1000)
+  await Promise.all(loads)
+  assert.deepEqual([writers.knows(2), writers.isWaiting], [true, false])
+  assert.deepEqual(registry.asked.toSorted(), [1, 2, 9, 9, 9])
+})
+
 test('closing ends the wait for a registry', async () => {
   const closing = new AbortController()
   const code = codeOf(

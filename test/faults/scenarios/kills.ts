@@ -34,7 +34,7 @@ export const killedAtRandom: Scenario = {
       if (/"checkpoint":\d/.test(process.errors)) fromCheckpoint++
       group.next()
     }
-    const kills = ctx.quick ? 3 : 12
+    const kills = ctx.quick ? 3 : ctx.full ? 100 : 12
     for (let kill = 1; kill <= kills; kill++) {
       const process = world.start({ KAFKA_GROUP_ID: group.now() })
       if (kill === 1) await untilCheckpoint(world.settings.DATABASE_URL)
@@ -122,7 +122,10 @@ async function besideAnotherOwner(ctx: Ctx): Promise<void> {
   )
   await world.untilProgress('progress of both')
   const rounds = ctx.quick ? 4 : 10
-  for (let round = 0; round < rounds; round++) {
+  const taken = () => processes.map(({ errors }) => errors.split('moved by somebody else').length - 1)
+  const wasRefused = () => taken().some((n) => n > 0)
+  // On a busy machine a stop may always meet a process between two batches: then some more.
+  for (let round = 0; round < rounds || (!wasRefused() && round < 4 * rounds); round++) {
     const sleeper = processes[round % 2]
     await sleepUpTo(ctx, 300)
     sleeper.signal('SIGSTOP')
@@ -130,13 +133,8 @@ async function besideAnotherOwner(ctx: Ctx): Promise<void> {
       await world.untilProgress(`progress ${step} while one is stopped (${round})`)
     sleeper.signal('SIGCONT')
   }
-  const taken = processes.map(({ errors }) => errors.split('moved by somebody else').length - 1)
-  ctx.hold(
-    'X',
-    taken.some((n) => n > 0),
-    'nobody was ever refused',
-  )
-  ctx.note(`refused by the compare-and-set and taken anew: ${taken.join(' and ')} times`)
+  ctx.hold('X', wasRefused(), 'nobody was ever refused')
+  ctx.note(`refused by the compare-and-set and taken anew: ${taken().join(' and ')} times`)
   await world.conclude()
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { COMPATIBILITY, SchemaType } from '@kafkajs/confluent-schema-registry'
 import avro from 'avsc'
+import { partitionOf } from '../../../pipeline/produce/partitioner.ts'
 import { createRegistry, subjectOf } from '../../../schemas/registry.ts'
 import { avroOptions, type Transaction, transactionSchemaText } from '../../../schemas/transaction.ts'
 import { frame } from '../../../schemas/wire.ts'
@@ -10,7 +11,7 @@ import { positions } from '../../support/tables.ts'
 import { encoder, type KafkaSettings, takeAnything } from '../../support/topics.ts'
 import { transaction } from '../../support/transactions.ts'
 import { urlProxy } from '../proxy.ts'
-import type { Scenario } from '../scenario.ts'
+import type { Ctx, Scenario } from '../scenario.ts'
 import { disturbed, type Piece } from '../traffic.ts'
 import { World } from '../world.ts'
 
@@ -165,13 +166,15 @@ function* withCasino(at: number): Generator<Piece, never> {
 
 export const registryAway: Scenario = {
   id: 'F13',
-  title: 'schemas v1 and v2 mixed; registry away with a warm and with a cold cache; an unknown id',
+  title:
+    'schemas v1 and v2 mixed; registry away with a warm, a partly and a wholly cold cache; an unknown id',
   quick: false,
   async run(ctx) {
     const writers: ((tx: Transaction) => Buffer)[] = []
     const world = await World.open(ctx, { traffic: mixedSchemas(writers) })
     const { settings, sender } = world
-    writers.push(...(await registerVersions(settings)))
+    const [older, newer, newest] = await registerVersions(settings)
+    writers.push(older, newer)
     const registry = await urlProxy(ctx, settings.SCHEMA_REGISTRY_URL)
     const viaProxy = { SCHEMA_REGISTRY_URL: registry.url }
     sender.start()
@@ -184,6 +187,7 @@ export const registryAway: Scenario = {
       const seconds = await world.untilProgress(`progress ${step} with a warm cache and no registry`)
       ctx.hold('X', seconds < 3, `a warm cache and a pause of ${seconds.toFixed(1)} s`)
     }
+    await oneWaits(ctx, world, newest)
     await world.terminate(warm)
 
     world.start({ ...viaProxy, KAFKA_GROUP_ID: `${settings.KAFKA_GROUP_ID}-cold` })
@@ -207,20 +211,42 @@ export const registryAway: Scenario = {
   },
 }
 
-/** Registers an older and a newer schema than ours. */
+/** A schema that the running process has not seen comes in one partition: that one stands before it, the others go on. */
+async function oneWaits(ctx: Ctx, world: World, write: (tx: Transaction) => Buffer): Promise<void> {
+  const { DATABASE_URL, TRANSACTIONS_TOPIC, TOPIC_PARTITIONS } = world.settings
+  const tx = transaction({ transaction_id: 'newest schema' })
+  const value = write(tx)
+  await world.sender.sendPieces([{ id: tx.transaction_id, kind: 'good', key: tx.account_id, value }])
+  const waiting = partitionOf(tx.account_id, TOPIC_PARTITIONS)
+  await sleep(2000)
+  const reached = async () => (await positions(DATABASE_URL, TRANSACTIONS_TOPIC)).map((p) => p.next_offset)
+  const before = await reached()
+  for (const step of [1, 2, 3]) {
+    const from = await reached()
+    const others = async () => (await reached()).every((n, i) => i === waiting || n > from[i])
+    const went = await until(others, { seconds: 3, what: 'the others' }).catch(() => false)
+    ctx.hold('X', went, `step ${step}: the other partitions stood at ${from}`)
+  }
+  const after = await reached()
+  ctx.hold('X', after[waiting] === before[waiting], 'the partition passed a record that nobody could read')
+  ctx.note(`partition ${waiting} stood at ${after[waiting]}, the others went from ${before} to ${after}`)
+}
+
+/** Registers an older schema than ours, and two newer ones. */
 async function registerVersions(settings: KafkaSettings): Promise<((tx: Transaction) => Buffer)[]> {
   const ours = JSON.parse(transactionSchemaText) as { fields: { name: string }[] }
   const older = { ...ours, fields: ours.fields.filter(({ name }) => name !== 'is_fraud') }
   const extra = { name: 'device', type: ['null', 'string'], default: null }
   const newer = { ...ours, fields: [...ours.fields, extra] }
+  const newest = { ...ours, fields: [...newer.fields, { ...extra, name: 'browser' }] }
   const writers: ((tx: Transaction) => Buffer)[] = []
-  for (const schema of [older, newer]) {
+  for (const schema of [older, newer, newest]) {
     const { id } = await createRegistry(settings.SCHEMA_REGISTRY_URL).register(
       { type: SchemaType.AVRO, schema: JSON.stringify(schema) },
       { subject: subjectOf(settings.TRANSACTIONS_TOPIC), compatibility: COMPATIBILITY.BACKWARD },
     )
     const type = avro.Type.forSchema(schema as avro.Schema, avroOptions())
-    writers.push((tx) => frame(id, type, { ...tx, device: 'd-1' }))
+    writers.push((tx) => frame(id, type, { ...tx, device: 'd-1', browser: 'b-1' }))
   }
   return writers
 }
