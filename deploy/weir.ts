@@ -20,6 +20,7 @@ const commands: Record<string, () => Promise<{ command: () => Command }>> = {
   api: () => import('../api/command.ts'),
   train: () => import('../pipeline/train/command.ts'),
   models: () => import('../pipeline/models/command.ts'),
+  backtest: () => import('../pipeline/backtest/command.ts'),
   'dead-letters': () => import('../pipeline/dead-letters/command.ts'),
   bench: () => import('../bench/command.ts'),
 }

@@ -6,6 +6,7 @@ import type { Needed } from '../schemas/settings.ts'
 import type { Ownership } from './batch.ts'
 import type { Writers } from './decode/writers.ts'
 import { FatalError } from './errors.ts'
+import { loadRates } from './features/rates.ts'
 import { serveHealth } from './health.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { loadActiveModel } from './models/store.ts'
@@ -22,6 +23,7 @@ import { Lane } from './store/lane.ts'
 import { refuseOtherTopics } from './store/one-topic.ts'
 import type { OwnershipOptions } from './store/ownerships.ts'
 import { postgresCheckpoints, postgresRecovery } from './store/recovery.ts'
+import { postgresReferences, StoredReferences } from './store/references.ts'
 import { postgresSessions } from './store/session.ts'
 import { watch } from './watchdog.ts'
 
@@ -99,7 +101,8 @@ export async function runStages(
   const closing = new AbortController()
   const metrics = createMetrics()
   const progress = new Progress(metrics)
-  const waitsForServer = () => writers.isWaiting || lanes.some((lane) => lane.isWaiting)
+  const waitsForServer = () =>
+    writers.isWaiting || references.isWaiting || lanes.some((lane) => lane.isWaiting)
   const health = await serveHealth(
     settings.HOST,
     settings.PIPELINE_METRICS_PORT,
@@ -111,6 +114,7 @@ export async function runStages(
   const ownership = {
     withRecovery: postgresRecovery(connection),
     latenessMs: settings.ALLOWED_LATENESS * 3_600_000,
+    rates: loadRates(settings.BASE_CURRENCY, settings.RATES_FILE),
     laneOf,
     log,
   }
@@ -131,10 +135,21 @@ export async function runStages(
         closing: closing.signal,
       }),
   )
+  const references = new StoredReferences({
+    ensure: postgresReferences(
+      { ...connection, application_name: `${connection.application_name}-lane-reference` },
+      settings.LABEL_DELAY_DAYS,
+      log,
+    ),
+    drained: () => drained(source),
+    log,
+    closing: closing.signal,
+  })
   const committer = new Committer(source, log)
   const stages = fraudPipeline({
     source: source.queue.stream,
     writers,
+    references,
     rules,
     model,
     threshold: settings.ANOMALY_THRESHOLD,
@@ -190,6 +205,7 @@ export async function runStages(
     }),
     everyMs: settings.CHECKPOINT_SECONDS * 1000,
     latenessMs: ownership.latenessMs,
+    rates: ownership.rates,
     owned: () => source.owned(),
     metrics,
     log,
@@ -226,6 +242,12 @@ export async function runStages(
 
 const laneName = ({ application_name }: ConnectionOptions, lane: number): string =>
   `${application_name}-lane-${lane}`
+
+/** Resolves once no batch of ours is judged and not stored; those of partitions that were lost never will be. */
+async function drained(source: Source): Promise<void> {
+  const isBusy = ({ lost, judged }: Ownership) => !lost && judged.length > 0
+  while ([...source.owned()].some(isBusy)) await sleep(5)
+}
 
 /** Tells Kafka the newest positions every few seconds; a failure only leaves a tool's view a little old. */
 class Committer {

@@ -41,6 +41,12 @@ export const shape = {
   WORKERS: positive.max(64).default(1),
   CHECKPOINT_SECONDS: positive.default(60),
   ALLOWED_LATENESS: positive.default(24),
+  BASE_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'expected three capitals')
+    .default('EUR'),
+  RATES_FILE: z.string().optional(),
+  LABEL_DELAY_DAYS: positive.max(3650).default(7),
   ANOMALY_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7),
   RULES_FILE: z.string().optional(),
   WATCHDOG_SECONDS: positive.default(60),

@@ -32,6 +32,20 @@
  * | weekday_share | share of earlier ones on the same day of the week | 0..1 | NaN before 10 |
  * | away_from_home | 1 if location is not home, 0 if it is; home = location of more than half of at least 5 earlier transactions | - | NaN, also at an empty location |
  * | late | 1 if the event is more than ALLOWED_LATENESS behind the account's newest: windows and what is counted by days are then NaN, and it enters no window | - | 0 |
+ * | merchant_known_30d | the merchant's transactions of the event days k - 29 to k that are known; k is the day LABEL_DELAY_DAYS before d | count | 0 |
+ * | merchant_risk_30d | share of frauds among those | 0..1 | NaN |
+ * | merchant_plain_frauds_28d | plain frauds of the days k - 27 to k | count | 0 |
+ * | run_frauds | frauds of the merchant's run | count | 0 |
+ * | run_age_days | t less the time of the run's first fraud | days | NaN; without a run |
+ * | run_slack_days | the run's first fraud less the last genuine one before it | days | NaN; without a run |
+ * | known_gap_days | t less the time of the newest known one | days | NaN |
+ * | last_label | 1 if the newest known one is a fraud, 0 if it is genuine | - | NaN |
+ *
+ * Those of the merchant are of all accounts' transactions with it. One is known at t when it happened LABEL_DELAY_DAYS
+ * x 24 h before t or earlier: as a fraud if it was labelled so by the beginning of the day, else as genuine. Of a merchant
+ * without one for 45 event days nothing is known. A fraud is plain that was not big. A run begins with a plain fraud,
+ * grows by any fraud, and ends at a genuine one; the order is that of event times, at the same time genuine, plain, other. All
+ * are NaN without a merchant. See {@link file://./reference-day.ts}.
  *
  * usual_amount, amount_ratio, big_, max_ratio_, hours_since_big and z_30d are what carries detection of unusual spending
  * on the public data of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot, Bontempi: Reproducible Machine
@@ -77,6 +91,14 @@ export const FEATURES = [
   'weekday_share',
   'away_from_home',
   'late',
+  'merchant_known_30d',
+  'merchant_risk_30d',
+  'merchant_plain_frauds_28d',
+  'run_frauds',
+  'run_age_days',
+  'run_slack_days',
+  'known_gap_days',
+  'last_label',
 ] as const
 export type Feature = (typeof FEATURES)[number]
 

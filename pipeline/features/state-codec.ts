@@ -1,5 +1,5 @@
 import type { AccountRecord } from './account-record.ts'
-import { EUROS, type Rates } from './rates.ts'
+import type { Rates } from './rates.ts'
 
 /**
  * The accounts' states as bytes, for checkpoints: first the names of the locations, then the accounts one after another.
@@ -10,7 +10,7 @@ import { EUROS, type Rates } from './rates.ts'
  */
 
 /** Of another version of the code, another lateness or other rates, a checkpoint is of no use: the state is rebuilt. */
-export const stateVersion = (latenessMs: number, rates: Rates = EUROS): string =>
+export const stateVersion = (latenessMs: number, rates: Rates): string =>
   `3:lateness=${latenessMs}:rates=${rates.version}`
 
 const PIECE_BYTES = 1024 * 1024

@@ -32,7 +32,15 @@ export interface Rule {
   code: string
   score: number
   message: string
+  /** The comparisons of a feature with a number in the condition: what there is to show of it. */
+  checks: Check[]
   hits: (context: RuleContext) => boolean
+}
+
+export interface Check {
+  feature: Feature
+  operator: string
+  limit: number
 }
 
 export interface Rules {
@@ -127,7 +135,15 @@ function compile({ code, score, when, message }: z.infer<typeof entry>, environm
     if (!(name in SAMPLE) && name !== 'home')
       throw new Error(`the message shows {${name}}, which is no variable`)
   }
-  return { code, score, message, hits: (context) => hits(evaluate, context) }
+  return { code, score, message, checks: checksOf(when), hits: (context) => hits(evaluate, context) }
+}
+
+/** `feature >= 3.0` and the like, wherever they stand in the condition. */
+function checksOf(when: string): Check[] {
+  const comparisons = when.matchAll(/\b([a-z]\w*) (>=|<=|>|<|==) (-?\d+(?:\.\d+)?)/g)
+  return [...comparisons]
+    .filter(([, name]) => Object.hasOwn(F, name))
+    .map(([, name, operator, limit]) => ({ feature: name as Feature, operator, limit: Number(limit) }))
 }
 
 /** A rule that fails on a transaction (a conversion, a division) does not hit: it may not stop the stream. */

@@ -1,0 +1,193 @@
+import { resolve } from 'node:path'
+import { Command } from 'commander'
+import type pg from 'pg'
+import { cacheDirectory } from '../../schemas/cache-directory.ts'
+import { withClient } from '../../schemas/database.ts'
+import { loadSettings, type Settings } from '../../schemas/settings.ts'
+import { onStopSignal } from '../../schemas/stop-signals.ts'
+import { FEATURES } from '../features/features.ts'
+import { loadRates } from '../features/rates.ts'
+import type { Model } from '../models/model.ts'
+import { integer, positive } from '../produce/options.ts'
+import { loadRules } from '../rules/rules.ts'
+import { forestLearner, type Learner, lightgbmLearner } from './learners.ts'
+import { chooseModel } from './model-choice.ts'
+import { conflictOf, type Options, protocolOf, share, time } from './options.ts'
+import { createProgress } from './progress.ts'
+import { reportOn, tableOf } from './report.ts'
+import { backtest, type Result } from './run.ts'
+import { fromFile, fromTable, type InputSource } from './sources.ts'
+
+const HOUR = 3_600_000
+const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
+
+const AFTER_HELP = `
+The pipeline's own stages decide about every transaction of the test span (without one, of the whole input) as they
+would live; features are computed over the whole input. Spans end exclusive; times are UTC.
+
+With --train-from and --train-until a model is trained first (lightgbm, or --model isolation-forest), with what is known
+at --test-from: a label is known --delay-days after its transaction. Without, --model is a version of the registry
+(\`npm run models\`), a file of \`npm run train -- --output\`, or isolation-forest for the shipped one, which is what
+decides about an --input by default; about stored transactions it is the active one.
+
+An account that is known as compromised is not tested, unless --keep-known: on test day d one with a fraud on any day
+from 7 days before --train-until (without it: before --test-from less the delay) up to d - (delay + 1).
+
+Stored transactions (--from, --to) are read in the order in which the pipeline saw them, and decisions by the same rules
+and model are compared: from the very first transaction on, and with the same ANOMALY_THRESHOLD, they must be identical.
+Needs DATABASE_URL for stored transactions and models of the registry.
+
+Exit codes: 0 done; 1 an error; 2 the settings cannot be used; 130 Ctrl-C (143 SIGTERM).`
+
+export function command(): Command {
+  return new Command()
+    .description('Measure how well fraud is found in past transactions.')
+    .option('--input <file>', 'transactions as CSV or NDJSON, .gz too, as `npm run produce` reads them')
+    .option('--from <time>', 'instead: stored transactions from this event time on (ISO 8601)', time)
+    .option('--to <time>', 'and before this one', time)
+    .option('--model <model>', 'what decides; with --train-from the kind to train')
+    .option('--train-from <time>', 'train on transactions from this event time on', time)
+    .option('--train-until <time>', 'and before this one', time)
+    .option('--delay-days <days>', 'a label is known so many days after its transaction', integer(1, 3650), 7)
+    .option('--test-from <time>', 'test transactions from this event time on', time)
+    .option('--test-to <time>', 'and before this one', time)
+    .option('--threshold <score>', 'alert from this score on (default: ANOMALY_THRESHOLD)', share)
+    .option(
+      '--alerts-per-day <number>',
+      'find the threshold that gives at most so many alerts',
+      positive(1e9),
+    )
+    .option('--keep-known', 'test accounts that are known as compromised, too')
+    .option('--rules <file>', 'rules to use (default: RULES_FILE)')
+    .option(
+      '--seed <number>',
+      'of the training: the same seed gives the same figures',
+      integer(0, 2 ** 31 - 1),
+      1,
+    )
+    .option('--trees <number>', 'lightgbm: trees to train', integer(1, 10_000), 100)
+    .option('--leaves <number>', 'lightgbm: leaves of a tree', integer(2, 10_000), 15)
+    .option('--json', 'print the result as one JSON object')
+    .addHelpText('after', AFTER_HELP)
+    .action(async (options: Options, self: Command) => {
+      const conflict = conflictOf(options)
+      if (conflict !== undefined) self.error(`error: ${conflict}`)
+      await run(options)
+    })
+}
+
+/** Ctrl-C ends reading and training, and leaves no files behind. */
+async function run(options: Options): Promise<void> {
+  const controller = new AbortController()
+  const release = onStopSignal(
+    (name) => {
+      process.exitCode = EXIT_CODES[name]
+      controller.abort()
+    },
+    () => process.exit(process.exitCode),
+  )
+  try {
+    await measure(options, controller.signal)
+  } catch (error) {
+    if (!controller.signal.aborted || (error as Error).name !== 'AbortError') throw error
+  } finally {
+    release()
+  }
+}
+
+async function measure(options: Options, signal: AbortSignal): Promise<void> {
+  const settings = loadSettings(options.input === undefined ? ['DATABASE_URL'] : [])
+  const protocol = protocolOf(options)
+  const rules = loadRules(options.rules ?? settings.RULES_FILE)
+  const decider = await deciderOf(options, settings, signal)
+  const leftOut = { rows: 0 }
+  const progress = createProgress(process.stderr)
+  const result = await withInput(options, settings, leftOut, signal, ({ batches, fraction }) =>
+    backtest({
+      input: batches,
+      protocol,
+      rules,
+      decider,
+      threshold: settings.ANOMALY_THRESHOLD,
+      onProgress: (transactions) => progress.update(transactions, fraction()),
+      signal,
+    }),
+  ).finally(() => progress.stop())
+  if (leftOut.rows > 0) console.error(`${leftOut.rows} lines were left out: the pipeline would reject them`)
+  print(result, rules.version, options, settings)
+}
+
+async function deciderOf(
+  options: Options,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<Model | Learner> {
+  const { model = 'lightgbm', trainFrom, seed, trees, leaves } = options
+  const url = settings.DATABASE_URL
+  if (trainFrom === undefined) {
+    const needsNone = options.input !== undefined && options.model === undefined
+    return chooseModel(
+      options.model,
+      url === undefined || needsNone ? undefined : (use) => withDatabase(settings, use),
+    )
+  }
+  const protocol = protocolOf(options)
+  if (model === 'isolation-forest') return forestLearner(protocol, seed)
+  if (model !== 'lightgbm')
+    throw new Error('with --train-from, --model is a kind to train: lightgbm or isolation-forest')
+  return lightgbmLearner(protocol, [...FEATURES], {
+    seed,
+    trees,
+    leaves,
+    signal,
+    cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
+    say: (line) => console.error(line),
+  })
+}
+
+async function withInput<T>(
+  { input, from, to }: Options,
+  settings: Settings,
+  leftOut: { rows: number },
+  signal: AbortSignal,
+  use: (source: InputSource) => Promise<T>,
+): Promise<T> {
+  const state = {
+    latenessMs: settings.ALLOWED_LATENESS * HOUR,
+    rates: loadRates(settings.BASE_CURRENCY, settings.RATES_FILE),
+  }
+  if (input === undefined)
+    return withDatabase(settings, async (client) =>
+      use(await fromTable(client, { from: from!, to: to! }, state)),
+    )
+  const warn = (message: string): void => console.error(message)
+  const left = (rows: number): void => {
+    leftOut.rows += rows
+  }
+  return use(await fromFile(input, state, { warn, left, signal }))
+}
+
+const withDatabase = <T>(settings: Settings, use: (client: pg.Client) => Promise<T>): Promise<T> =>
+  withClient({ connectionString: settings.DATABASE_URL!, application_name: 'weir-backtest' }, use)
+
+function print(result: Result, rules: string, options: Options, settings: Settings): void {
+  const { model, trained, comparison } = result
+  const { alertsPerDay, threshold = settings.ANOMALY_THRESHOLD } = options
+  const report = reportOn(
+    result,
+    protocolOf(options),
+    alertsPerDay === undefined ? { threshold } : { perDay: alertsPerDay },
+  )
+  const { compared, differing, examples } = comparison
+  for (const example of examples) console.error(`differs: ${example}`)
+  const isStored = options.input === undefined
+  if (options.json) {
+    const stored = isStored ? { compared, differing } : {}
+    const learned = trained === undefined ? {} : { trained: trained.metrics, seed: options.seed }
+    console.log(JSON.stringify({ ...report, ...stored, model, rules, ...learned }))
+    return
+  }
+  console.log(`Model ${model}, rules ${rules}.`)
+  console.log(tableOf(report))
+  if (isStored) console.log(`${compared} stored decisions compared, ${differing} differ.`)
+}

@@ -1,0 +1,159 @@
+import type pg from 'pg'
+import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
+import { createOwnership, type Ownership } from '../batch.ts'
+import { validate } from '../decode/validate.ts'
+import { AccountStates } from '../features/account-states.ts'
+import type { Rates } from '../features/rates.ts'
+import { readFile } from '../produce/read-file.ts'
+import { dayOf, type Span } from './protocol.ts'
+
+/**
+ * Consecutive transactions of one partition, none of a later day than the first, and the decisions about them where
+ * those are stored.
+ */
+export interface Input {
+  owner: Ownership
+  transactions: Transaction[]
+  stored?: StoredDecision[]
+}
+
+export interface StoredDecision {
+  score: number
+  is_anomaly: boolean
+  alert_reason: string | null
+  reasons: unknown
+  features: unknown
+  rules_version: string
+  model_version: string
+  kafka_partition: number
+  kafka_offset: number
+}
+
+export interface InputSource {
+  batches: AsyncIterable<Input>
+  /** The share that was read, 0..1; undefined where there is no end to measure by. */
+  fraction(): number | undefined
+}
+
+/** What the features depend on beside the transactions. */
+export interface StateOptions {
+  latenessMs: number
+  rates: Rates
+}
+
+const ownership = (partition: number, { latenessMs, rates }: StateOptions): Ownership =>
+  createOwnership('', partition, 0, new AccountStates(latenessMs, rates))
+
+/**
+ * A file as `npm run produce` reads it, as if it had been one partition, without what the pipeline would reject.
+ * @param left told how many lines and transactions were left out
+ */
+export async function fromFile(
+  path: string,
+  state: StateOptions,
+  { warn, left, signal }: { warn: (m: string) => void; left: (rows: number) => void; signal: AbortSignal },
+): Promise<InputSource> {
+  const file = await readFile(path, { warn, signal })
+  const owner = ownership(0, state)
+  async function* batches(): AsyncGenerator<Input> {
+    for await (const { transactions, bad } of file.batches) {
+      const valid = transactions.filter(isValid)
+      left(bad.length + transactions.length - valid.length)
+      while (valid.length > 0) yield { owner, transactions: valid.splice(0, firstDays(valid)) }
+    }
+  }
+  return { batches: batches(), fraction: file.fraction }
+}
+
+/** How many of the transactions come before the first one of a later day than the first. */
+function firstDays(transactions: Transaction[]): number {
+  const day = dayOf(transactions[0].timestamp)
+  const end = transactions.findIndex(({ timestamp }) => dayOf(timestamp) > day)
+  return end === -1 ? transactions.length : end
+}
+
+const NOTHING = Buffer.alloc(0)
+
+function isValid(tx: Transaction): boolean {
+  const fault = validate(tx, tx.timestamp, NOTHING)
+  // A replacement character is compared with what was sent: here, with the text itself.
+  if (fault?.code === 'INVALID_TEXT')
+    return validate(tx, tx.timestamp, Buffer.from(JSON.stringify(tx))) === null
+  return fault === null
+}
+
+type Row = Transaction & StoredDecision
+
+/** Rows of a partition that wait, at most. */
+const ROWS = 10_000
+
+/**
+ * Stored transactions with event time in the span: those of each partition in the order of their offsets, and the
+ * partitions by turns, a day of event time at a time: so that what is learned from all of them comes before its use.
+ */
+export async function fromTable(
+  client: pg.ClientBase,
+  span: Span,
+  state: StateOptions,
+): Promise<InputSource> {
+  let reached = span.from
+  async function* batches(): AsyncGenerator<Input> {
+    await client.query('BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    try {
+      for await (const { partition, rows } of inTurns(await openPartitions(client, span, state))) {
+        reached = rows[0].timestamp
+        yield { owner: partition.owner, transactions: rows, stored: rows }
+      }
+    } finally {
+      await client.query('ROLLBACK')
+    }
+  }
+  return { batches: batches(), fraction: () => (reached - span.from) / (span.to - span.from) }
+}
+
+interface Partition {
+  owner: Ownership
+  waiting: Row[]
+  fetch: () => Promise<Row[]>
+}
+
+/** Runs of rows of one event day of one partition, the earliest day first. */
+async function* inTurns(partitions: Partition[]): AsyncGenerator<{ partition: Partition; rows: Row[] }> {
+  for (;;) {
+    for (const partition of partitions)
+      if (partition.waiting.length === 0) partition.waiting = await partition.fetch()
+    const left = partitions.filter(({ waiting }) => waiting.length > 0)
+    if (left.length === 0) return
+    const nextDay = ({ waiting }: Partition): number => dayOf(waiting[0].timestamp)
+    const partition = left.reduce((first, other) => (nextDay(other) < nextDay(first) ? other : first))
+    yield { partition, rows: partition.waiting.splice(0, firstDays(partition.waiting)) }
+  }
+}
+
+async function openPartitions(
+  client: pg.ClientBase,
+  { from, to }: Span,
+  state: StateOptions,
+): Promise<Partition[]> {
+  const within = `timestamp >= '${new Date(from).toISOString()}' AND timestamp < '${new Date(to).toISOString()}'`
+  const { rows: found } = await client.query<{ kafka_partition: number }>(
+    `SELECT DISTINCT kafka_partition FROM transactions WHERE ${within} ORDER BY kafka_partition`,
+  )
+  const partitions: Partition[] = []
+  for (const { kafka_partition: number } of found) {
+    await client.query(
+      `DECLARE partition_${number} NO SCROLL CURSOR FOR
+       SELECT transaction_id, account_id, (extract(epoch FROM timestamp) * 1000)::bigint AS timestamp,
+              (amount * ${AMOUNT_UNITS})::bigint AS amount, currency, merchant_id, merchant_category, location,
+              channel, is_fraud, score, is_anomaly, alert_reason, reasons, features, rules_version, model_version,
+              kafka_partition, kafka_offset
+       FROM transactions WHERE kafka_partition = ${number} AND ${within} ORDER BY kafka_offset`,
+    )
+    partitions.push({
+      owner: ownership(number, state),
+      waiting: [],
+      fetch: async () => (await client.query<Row>(`FETCH ${ROWS} FROM partition_${number}`)).rows,
+    })
+  }
+  return partitions
+}

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type pg from 'pg'
+import { F, FEATURE_COUNT } from '../../pipeline/features/features.ts'
+import { type LabelKind, labelKind } from '../../pipeline/features/label-events.ts'
+import { fillMerchant } from '../../pipeline/features/merchant-labels.ts'
+import type { ReferenceDay } from '../../pipeline/features/reference-day.ts'
+import { ensureReference, readReference } from '../../pipeline/store/reference-days.ts'
+import { createClient } from '../../schemas/database.ts'
+import { freshDatabase, query, testSettings } from '../harness.ts'
+import { expectedOfMerchant, type LabelEvent, MERCHANT_FEATURES } from '../support/merchant-oracle.ts'
+import { runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
+import { simulated } from '../support/simulated.ts'
+import { ALL_FEATURES } from '../support/tables.ts'
+import { sendTransactions } from '../support/topics.ts'
+import { DAY, transaction } from '../support/transactions.ts'
+
+const DELAY = 7
+const START = Math.floor(Date.UTC(2026, 0, 20) / DAY)
+
+/** A stored transaction as labels and merchants see it. */
+interface Sale {
+  id: string
+  merchant: string
+  time: number
+  isFraud: boolean | null
+  ratio: number | null
+}
+
+interface Label {
+  of: Sale
+  isFraud: boolean
+  knownAt: number
+}
+
+async function connected(t: { after: (f: () => Promise<void>) => void }, url: string): Promise<pg.Client> {
+  const client = createClient({ connectionString: url, application_name: 'weir-test' })
+  client.on('error', () => {})
+  await client.connect()
+  t.after(() => client.end())
+  return client
+}
+
+async function storeSales(client: pg.Client, sales: Sale[]): Promise<void> {
+  for (const time of new Set(sales.map((sale) => new Date(sale.time).toISOString().slice(0, 7))))
+    await client.query('SELECT ensure_transactions_partition($1)', [`${time}-15`])
+  await client.query(
+    `INSERT INTO transactions (transaction_id, account_id, timestamp, amount, currency, merchant_id,
+       merchant_category, location, channel, is_fraud, amount_ratio, score, is_anomaly, rules_version, model_version,
+       kafka_partition, kafka_offset)
+     SELECT id, 'a-1', to_timestamp(ms / 1000.0), 1, 'EUR', merchant, '', '', 'ATM', fraud, ratio, 0, false, 'r', 'm', 0, n
+     FROM unnest($1::text[], $2::bigint[], $3::text[], $4::boolean[], $5::real[]) WITH ORDINALITY
+       AS sale (id, ms, merchant, fraud, ratio, n)`,
+    [
+      sales.map((s) => s.id),
+      sales.map((s) => s.time),
+      sales.map((s) => s.merchant),
+      sales.map((s) => s.isFraud),
+      sales.map((s) => s.ratio),
+    ],
+  )
+}
+
+async function storeLabels(client: pg.Client, labels: Label[]): Promise<void> {
+  for (const { of, isFraud, knownAt } of labels) {
+    await client.query(
+      `INSERT INTO labels (transaction_id, timestamp, is_fraud, origin, known_at)
+       VALUES ($1, to_timestamp($2::bigint / 1000.0), $3, 'test', to_timestamp($4::bigint / 1000.0))`,
+      [of.id, of.time, isFraud, knownAt],
+    )
+  }
+}
+
+function featuresAt(reference: ReferenceDay | null, merchant: string, timestamp: number): number[] {
+  const row = new Float64Array(FEATURE_COUNT)
+  fillMerchant(row, 0, reference, transaction({ merchant_id: merchant, timestamp }))
+  return MERCHANT_FEATURES.map((name) => row[F[name]])
+}
+
+/** The same every time. */
+function generator(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31
+    return Math.floor((state / 2 ** 31) * below)
+  }
+}
+
+/** What a merchant's sales are to become, by the definition: taken as they are known when they are due, then late ones. */
+function eventsOf(sales: Sale[], labels: Label[]): LabelEvent[] {
+  return sales.flatMap((sale): LabelEvent[] => {
+    const its = labels.filter((l) => l.of === sale).sort((a, b) => a.knownAt - b.knownAt)
+    const taken = (Math.floor(sale.time / DAY) + DELAY) * DAY
+    const kindOf = (isFraud: boolean | null): LabelKind => labelKind(isFraud, sale.ratio ?? Number.NaN)
+    const isFraud = its.filter((l) => l.knownAt < taken).at(-1)?.isFraud ?? sale.isFraud
+    const { merchant, time } = sale
+    const events: LabelEvent[] = [{ merchant, time, kind: kindOf(isFraud), late: false }]
+    const late = its.find((l) => l.knownAt >= taken && l.isFraud)
+    if (isFraud !== true && late !== undefined)
+      events.push({ merchant, time: late.knownAt - DELAY * DAY, kind: kindOf(true), late: true })
+    return events
+  })
+}
+
+test('day after day, the references of the database are what the definition says, late labels included', async (t) => {
+  const client = await connected(t, await freshDatabase(t))
+  const random = generator(5)
+  const days = 45
+  const sales = Array.from({ length: 600 }, (_, i): Sale => {
+    return {
+      id: `t-${i}`,
+      merchant: `m-${random(4)}`,
+      time: START * DAY + random(days * 24) * 3_600_000,
+      isFraud: [true, false, null, null][random(4)],
+      ratio: [null, 1, 3][random(3)],
+    }
+  })
+  // Before the delay is over, exactly then, and after it; some are taken back in time.
+  const labels = sales.flatMap((of, i): Label[] => {
+    if (i % 3 > 0) return []
+    const knownAt = of.time + [2, 6, 7, 9, 16][random(5)] * DAY
+    const back: Label[] = i % 4 === 0 ? [{ of, isFraud: false, knownAt: of.time + DAY }] : []
+    return [...back, { of, isFraud: true, knownAt }]
+  })
+  await storeSales(client, sales)
+  const events = eventsOf(sales, labels)
+  assert.ok(events.filter((e) => e.late).length > 20)
+
+  const waiting = [...labels]
+  for (let day = START + DELAY; day < START + days + DELAY; day++) {
+    // Some are there before the time that they name: they count from then on.
+    const known = waiting.filter((label, i) => label.knownAt < (day + (i % 2) * 3) * DAY)
+    await storeLabels(client, known)
+    for (const label of known) waiting.splice(waiting.indexOf(label), 1)
+    const built = await ensureReference(client, day, DELAY)
+    const read = await readReference(client, day, DELAY)
+    for (let i = 0; i < 60; i++) {
+      const [merchant, moment] = [`m-${random(4)}`, day * DAY + random(24) * 3_600_000]
+      const expected = expectedOfMerchant(events, merchant, moment, DELAY)
+      assert.deepEqual(featuresAt(built, merchant, moment), expected, `${merchant} at ${moment}`)
+      assert.deepEqual(featuresAt(read, merchant, moment), expected)
+    }
+  }
+})
+
+test('labels that come in when all is built count from the next day on, whatever time they name', async (t) => {
+  const client = await connected(t, await freshDatabase(t))
+  const sale = (id: string, day: number): Sale => ({
+    id,
+    merchant: 'm-1',
+    time: (START + day) * DAY + 1000,
+    isFraud: null,
+    ratio: 1,
+  })
+  const sales = [sale('t-0', 0), sale('t-1', 5), sale('t-2', 9)]
+  await storeSales(client, sales)
+  const at = (day: number) => [START + DELAY + day, (START + DELAY + day + 1) * DAY - 1] as const
+  const known = async (day: number) =>
+    featuresAt(await ensureReference(client, at(day)[0], DELAY), 'm-1', at(day)[1]).slice(0, 4)
+  assert.deepEqual(await known(5), [2, 0, 0, 0])
+  // Known long ago by its own account, and only now told.
+  await storeLabels(client, [{ of: sales[0], isFraud: true, knownAt: (START + 1) * DAY }])
+  assert.deepEqual(await known(5), [2, 0, 0, 0], 'what is built stays')
+  // The days 6 to 8 are skipped: nobody needed them. The late one is of day 8 then, t-2 ends its run.
+  assert.deepEqual(await known(9), [4, 1 / 4, 1, 0])
+  assert.deepEqual(await known(10), [4, 1 / 4, 1, 0], 'once')
+  const { rows } = await client.query('SELECT day FROM reference_days')
+  assert.equal(rows.length, 3)
+  await assert.rejects(client.query('UPDATE reference_days SET events = 0'), /never altered/)
+})
+
+test('of two that need a day at once one builds it, and both have the same', async (t) => {
+  const url = await freshDatabase(t)
+  const client = await connected(t, url)
+  const clients = await Promise.all([connected(t, url), connected(t, url), connected(t, url)])
+  const sales = Array.from({ length: 500 }, (_, i): Sale => {
+    return {
+      id: `t-${i}`,
+      merchant: `m-${i % 7}`,
+      time: START * DAY + i * 9_000_000,
+      isFraud: i % 5 === 0,
+      ratio: 1,
+    }
+  })
+  await storeSales(client, sales)
+  const day = START + 40
+  const built = await Promise.all(clients.map((other) => ensureReference(other, day, DELAY)))
+  const { rows } = await client.query('SELECT events, merchants FROM reference_days')
+  assert.deepEqual(rows, [{ events: built[0].parts.events.length, merchants: 7 }])
+  assert.ok(rows[0].events > 0)
+  for (const { parts } of built)
+    assert.deepEqual({ ...parts, counts: null }, { ...built[0].parts, counts: null })
+})
+
+test('another delay makes another reference; a day without anything before it makes an empty one', async (t) => {
+  const client = await connected(t, await freshDatabase(t))
+  const one = { id: 't-1', merchant: 'm-1', time: START * DAY, isFraud: true, ratio: null }
+  await storeSales(client, [one])
+  const merchants = async (day: number, delay: number) =>
+    (await ensureReference(client, START + day, delay)).parts.merchants
+  assert.deepEqual(await merchants(7, 7), ['m-1'])
+  assert.deepEqual(await merchants(7, 8), [])
+  assert.deepEqual(await merchants(8, 8), ['m-1'])
+  assert.deepEqual(await merchants(-3000, 7), [])
+  assert.deepEqual(await merchants(60, 7), [])
+})
+
+/** Decisions with all features, in the order of the records. */
+const decisions = (url: string) =>
+  query<{ transaction_id: string; score: number; features: Record<string, number | null> }>(
+    url,
+    'SELECT transaction_id, score, features FROM transactions ORDER BY kafka_partition, kafka_offset',
+  )
+
+test('two pipelines that need the same days agree, and what is read again is judged as before', async (t) => {
+  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '100', ...ALL_FEATURES, LABEL_DELAY_DAYS: '7' })
+  const { DATABASE_URL } = settings
+  const sent = simulated(2500, 51)
+  const span = (sent[sent.length - 1].timestamp - sent[0].timestamp) / DAY
+  assert.ok(span > 20, `${span} days`)
+  await Promise.all([sendTransactions(settings, sent), query(DATABASE_URL, 'SELECT 1')])
+  {
+    await using first = await runningPipeline(settings)
+    await using second = await runningPipeline(settings)
+    await untilProcessed(settings, { pipeline: first })
+    assert.ok(second.progress.processed >= 0)
+  }
+  const before = await decisions(DATABASE_URL)
+  assert.equal(before.length, sent.length)
+  const knowing = before.filter(({ features }) => (features.merchant_known_30d ?? 0) > 0)
+  assert.ok(
+    knowing.length > sent.length / 4,
+    `${knowing.length} transactions at merchants of which something is known`,
+  )
+
+  const client = await connected(t, DATABASE_URL)
+  const byId = new Map(sent.map((tx) => [tx.transaction_id, tx]))
+  for (const { transaction_id, features } of before) {
+    const tx = byId.get(transaction_id)!
+    const reference = await readReference(client, Math.floor(tx.timestamp / DAY), DELAY)
+    const expected = featuresAt(reference, tx.merchant_id!, tx.timestamp)
+    MERCHANT_FEATURES.forEach((name, i) => {
+      if (Number.isNaN(expected[i])) assert.equal(features[name], null, name)
+      else
+        assert.ok(
+          Math.abs(features[name]! - expected[i]) < 1e-5,
+          `${name}: ${features[name]}, ${expected[i]}`,
+        )
+    })
+  }
+
+  await query(DATABASE_URL, 'DELETE FROM checkpoints')
+  await query(DATABASE_URL, 'DELETE FROM transactions')
+  await query(DATABASE_URL, 'UPDATE positions SET next_offset = 0')
+  await runToEnd(settings)
+  assert.deepEqual(await decisions(DATABASE_URL), before)
+})
+
+test('a batch keeps what a fraud was for its account: amount_ratio is stored, unknown as null', async (t) => {
+  const settings = await testSettings(t, { TOPIC_PARTITIONS: '1' })
+  await sendTransactions(settings, [transaction({ amount: 100_0000 }), transaction({ currency: 'XXX' })])
+  await runToEnd(settings)
+  const rows = await query(
+    settings.DATABASE_URL,
+    'SELECT amount_ratio FROM transactions ORDER BY kafka_offset',
+  )
+  assert.deepEqual(rows, [{ amount_ratio: 2 }, { amount_ratio: null }])
+})

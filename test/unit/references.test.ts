@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createBatch } from '../../pipeline/batch.ts'
+import { FatalError } from '../../pipeline/errors.ts'
+import { F } from '../../pipeline/features/features.ts'
+import { DayEvents, GENUINE } from '../../pipeline/features/label-events.ts'
+import { firstReference } from '../../pipeline/features/reference-builder.ts'
+import { features } from '../../pipeline/stages/features.ts'
+import { StoredReferences, type StoredReferencesOptions } from '../../pipeline/store/references.ts'
+import { createLogger } from '../../schemas/log.ts'
+import { ownership } from '../support/batches.ts'
+import { DAY, NOON, transaction } from '../support/transactions.ts'
+
+const TODAY = Math.floor(NOON / DAY)
+const DELAY = 7
+
+/** The reference of a day on which one transaction of m-1 becomes known. */
+function referenceOf(day: number) {
+  const due = new DayEvents(day - DELAY)
+  due.add('m-1', due.day * DAY, GENUINE)
+  return firstReference(due, DELAY)
+}
+
+const storedReferences = (
+  ensure: StoredReferencesOptions['ensure'],
+  { closing = new AbortController().signal, drained = async () => {} } = {},
+) => new StoredReferences({ ensure, drained, log: createLogger('test', 'silent'), closing })
+
+const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code })
+
+test('a database that is away is waited for, and told so', async () => {
+  const asked: [number, boolean][] = []
+  const waiting: boolean[] = []
+  const references = storedReferences(async (day, isBlocked) => {
+    asked.push([day, isBlocked])
+    waiting.push(references.isWaiting)
+    if (asked.length === 1) throw failure('ECONNREFUSED')
+    if (asked.length === 2) throw failure('55P03')
+    return referenceOf(day)
+  })
+  assert.equal(references.get(TODAY), undefined)
+  const reference = await references.load(TODAY)
+  assert.equal(references.get(TODAY), reference)
+  assert.deepEqual(asked, [
+    [TODAY, false],
+    [TODAY, false],
+    [TODAY, true],
+  ])
+  assert.deepEqual([...waiting, references.isWaiting], [false, true, true, false])
+})
+
+test('what no retry mends ends the pipeline, and closing ends the tries', async () => {
+  const refused = storedReferences(() => Promise.reject(failure('42501')))
+  await assert.rejects(
+    refused.load(TODAY),
+    (error) => error instanceof FatalError && /2026-11-24/.test(error.message),
+  )
+  const away = storedReferences(() => Promise.reject(failure('ECONNREFUSED')), {
+    closing: AbortSignal.abort(),
+  })
+  await assert.rejects(away.load(TODAY), /ECONNREFUSED/)
+})
+
+test('what was judged before is stored before a reference is asked for', async () => {
+  const calls: string[] = []
+  const references = storedReferences(
+    async (day) => {
+      calls.push('ensure')
+      return referenceOf(day)
+    },
+    { drained: async () => void calls.push('drained') },
+  )
+  await references.load(TODAY)
+  assert.deepEqual(calls, ['drained', 'ensure'])
+})
+
+test('only some days stay in memory', async () => {
+  const references = storedReferences(async (day) => referenceOf(day))
+  for (let day = TODAY; day < TODAY + 20; day++) await references.load(day)
+  const kept = Array.from({ length: 20 }, (_, i) => references.get(TODAY + i) !== undefined)
+  assert.equal(kept.filter(Boolean).length, 8)
+  assert.ok(kept[19] && !kept[0])
+})
+
+test('a batch waits for its days before it touches any state, and keeps them though others go from memory', async () => {
+  const owner = ownership()
+  const states: number[] = []
+  const references = storedReferences(async (day) => {
+    states.push(owner.states.accounts)
+    return referenceOf(day)
+  })
+  const stage = features(references)
+  const batch = createBatch(owner, 0, 3, [])
+  batch.transactions = [1, 0, 1, 9].map((days) => transaction({ timestamp: NOON + days * DAY }))
+  const judged = stage(batch)
+  assert.ok(judged instanceof Promise)
+  await judged
+  assert.deepEqual(states, [0, 0, 0])
+  assert.deepEqual(
+    batch.transactions.map(
+      (_, row) => batch.features[(row * batch.features.length) / 4 + F.merchant_known_30d],
+    ),
+    [1, 1, 1, 1],
+  )
+  const next = createBatch(owner, 3, 4, [])
+  next.transactions = [transaction({ timestamp: NOON + DAY })]
+  assert.ok(!(stage(next) instanceof Promise), 'what is loaded is not waited for')
+  // All days but those of the batch are other ones by now; it is judged again by the same.
+  for (let day = TODAY + 20; day < TODAY + 40; day++) await references.load(day)
+  assert.ok(!(stage(batch) instanceof Promise))
+})
