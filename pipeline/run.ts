@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
-import type { Ownership } from './batch.ts'
+import type { Batch, Ownership } from './batch.ts'
 import type { Writers } from './decode/writers.ts'
 import { FatalError } from './errors.ts'
 import { loadRates } from './features/rates.ts'
@@ -139,9 +139,9 @@ export async function runStages(
     ensure: postgresReferences(
       { ...connection, application_name: `${connection.application_name}-lane-reference` },
       settings.LABEL_DELAY_DAYS,
+      (lastDay) => allStored(source, lastDay),
       log,
     ),
-    drained: () => drained(source),
     log,
     closing: closing.signal,
   })
@@ -243,10 +243,13 @@ export async function runStages(
 const laneName = ({ application_name }: ConnectionOptions, lane: number): string =>
   `${application_name}-lane-${lane}`
 
-/** Resolves once no batch of ours is judged and not stored; those of partitions that were lost never will be. */
-async function drained(source: Source): Promise<void> {
-  const isBusy = ({ lost, judged }: Ownership) => !lost && judged.length > 0
-  while ([...source.owned()].some(isBusy)) await sleep(5)
+/**
+ * Resolves once no batch of ours with event days up to `lastDay` is judged and not stored: one only meets such where
+ * history comes faster than it happened. Those of partitions that were lost never will be.
+ */
+async function allStored(source: Source, lastDay: number): Promise<void> {
+  const isOld = ({ references }: Batch) => references.keys().some((day) => day <= lastDay)
+  while ([...source.owned()].some(({ lost, judged }) => !lost && judged.some(isOld))) await sleep(5)
 }
 
 /** Tells Kafka the newest positions every few seconds; a failure only leaves a tool's view a little old. */

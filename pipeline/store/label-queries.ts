@@ -62,7 +62,7 @@ export async function readDayEvents(
     LEFT JOIN (
       SELECT DISTINCT ON (transaction_id, timestamp) transaction_id, timestamp, is_fraud FROM labels
       WHERE timestamp >= '${startOf(day)}' AND timestamp < '${startOf(day + 1)}'
-        AND id <= ${Math.trunc(seen)}
+        AND known_at < '${until}' AND id <= ${Math.trunc(seen)}
       ORDER BY transaction_id, timestamp, known_at DESC, id DESC
     ) l USING (transaction_id, timestamp)
     WHERE t.timestamp >= '${startOf(day)}' AND t.timestamp < '${startOf(day + 1)}' AND t.merchant_id <> ''`

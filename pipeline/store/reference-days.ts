@@ -22,14 +22,17 @@ export async function readReference(
 /**
  * The reference of the day. Where there is none yet it is built, of the transactions that are stored and the labels that
  * are known now, and kept for good: by one, while others wait, and take his.
+ * @param beforeBuilding awaited first where there is none
  */
 export async function ensureReference(
   client: pg.ClientBase,
   day: number,
   delayDays: number,
+  beforeBuilding: () => Promise<void> = async () => {},
 ): Promise<ReferenceDay> {
   const stored = await readReference(client, day, delayDays)
   if (stored !== null) return stored
+  await beforeBuilding()
   const seen = await newestLabel(client)
   await client.query('BEGIN')
   try {

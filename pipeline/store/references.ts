@@ -13,8 +13,6 @@ const KEPT_DAYS = 8
 export interface StoredReferencesOptions {
   /** Gives the day's reference, building it where there is none. @param isBlocked true when the last try ended at a lock */
   ensure: (day: number, isBlocked: boolean) => Promise<ReferenceDay>
-  /** Resolves once what was judged before is in the table, or will never be: what is built sees it. */
-  drained: () => Promise<void>
   log: Logger
   closing: AbortSignal
 }
@@ -40,7 +38,6 @@ export class StoredReferences implements References {
    * @throws FatalError for what does not, and the last error when the process is closing
    */
   async load(day: number): Promise<ReferenceDay> {
-    await this.#options.drained()
     try {
       const reference = await this.#ensure(day)
       this.#loaded.set(day, reference)
@@ -78,15 +75,23 @@ export class StoredReferences implements References {
 
 const isoDay = (day: number): string => new Date(day * 86_400_000).toISOString().slice(0, 10)
 
-/** Each over a connection of its own: it is a matter of once a day. */
+/**
+ * Each over a connection of its own: it is a matter of once a day.
+ * @param stored resolves once what was judged of event days up to `lastDay` is in the table, or will never be
+ */
 export const postgresReferences =
-  (connection: ConnectionOptions, delayDays: number, log: Logger): StoredReferencesOptions['ensure'] =>
+  (
+    connection: ConnectionOptions,
+    delayDays: number,
+    stored: (lastDay: number) => Promise<void>,
+    log: Logger,
+  ): StoredReferencesOptions['ensure'] =>
   (day, isBlocked) =>
     withClient(connection, async (client) => {
       await limitLockWaits(client)
       if (isBlocked) await endStopped(client)
       const began = performance.now()
-      const reference = await ensureReference(client, day, delayDays)
+      const reference = await ensureReference(client, day, delayDays, () => stored(day - delayDays))
       const { merchants, events } = reference.parts
       const ms = Math.round(performance.now() - began)
       log.info(

@@ -164,8 +164,14 @@ test('labels that come in when all is built count from the next day on, whatever
   // The days 6 to 8 are skipped: nobody needed them. The late one is of day 8 then, t-2 ends its run.
   assert.deepEqual(await known(9), [4, 1 / 4, 1, 0])
   assert.deepEqual(await known(10), [4, 1 / 4, 1, 0], 'once')
+  let asked = 0
+  const count = async () => void asked++
+  await ensureReference(client, at(10)[0], DELAY, count)
+  assert.equal(asked, 0, 'what is there is not built')
+  await ensureReference(client, at(-1)[0], DELAY, count)
+  assert.equal(asked, 1)
   const { rows } = await client.query('SELECT day FROM reference_days')
-  assert.equal(rows.length, 3)
+  assert.equal(rows.length, 4)
   await assert.rejects(client.query('UPDATE reference_days SET events = 0'), /never altered/)
 })
 

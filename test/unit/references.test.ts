@@ -23,8 +23,8 @@ function referenceOf(day: number) {
 
 const storedReferences = (
   ensure: StoredReferencesOptions['ensure'],
-  { closing = new AbortController().signal, drained = async () => {} } = {},
-) => new StoredReferences({ ensure, drained, log: createLogger('test', 'silent'), closing })
+  { closing = new AbortController().signal } = {},
+) => new StoredReferences({ ensure, log: createLogger('test', 'silent'), closing })
 
 const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code })
 
@@ -59,19 +59,6 @@ test('what no retry mends ends the pipeline, and closing ends the tries', async 
     closing: AbortSignal.abort(),
   })
   await assert.rejects(away.load(TODAY), /ECONNREFUSED/)
-})
-
-test('what was judged before is stored before a reference is asked for', async () => {
-  const calls: string[] = []
-  const references = storedReferences(
-    async (day) => {
-      calls.push('ensure')
-      return referenceOf(day)
-    },
-    { drained: async () => void calls.push('drained') },
-  )
-  await references.load(TODAY)
-  assert.deepEqual(calls, ['drained', 'ensure'])
 })
 
 test('only some days stay in memory', async () => {
