@@ -14,6 +14,7 @@ import { forestLearner, type Learner, lightgbmLearner } from './learners.ts'
 import { chooseModel } from './model-choice.ts'
 import { conflictOf, type Options, protocolOf, share, time } from './options.ts'
 import { createProgress } from './progress.ts'
+import type { Protocol } from './protocol.ts'
 import { reportOn, tableOf } from './report.ts'
 import { backtest, type Result } from './run.ts'
 import { fromFile, fromTable, type InputSource } from './sources.ts'
@@ -48,7 +49,11 @@ export function command(): Command {
     .option('--model <model>', 'what decides; with --train-from the kind to train')
     .option('--train-from <time>', 'train on transactions from this event time on', time)
     .option('--train-until <time>', 'and before this one', time)
-    .option('--delay-days <days>', 'a label is known so many days after its transaction', integer(1, 3650), 7)
+    .option(
+      '--delay-days <days>',
+      'a label is known so many days after its transaction (default: LABEL_DELAY_DAYS)',
+      integer(1, 3650),
+    )
     .option('--test-from <time>', 'test transactions from this event time on', time)
     .option('--test-to <time>', 'and before this one', time)
     .option('--threshold <score>', 'alert from this score on (default: ANOMALY_THRESHOLD)', share)
@@ -97,28 +102,36 @@ async function run(options: Options): Promise<void> {
 
 async function measure(options: Options, signal: AbortSignal): Promise<void> {
   const settings = loadSettings(options.input === undefined ? ['DATABASE_URL'] : [])
-  const protocol = protocolOf(options)
+  const protocol = protocolOf(options, settings.LABEL_DELAY_DAYS)
   const rules = loadRules(options.rules ?? settings.RULES_FILE)
-  const decider = await deciderOf(options, settings, signal)
+  const decider = await deciderOf(options, protocol, settings, signal)
   const leftOut = { rows: 0 }
   const progress = createProgress(process.stderr)
-  const result = await withInput(options, settings, leftOut, signal, ({ batches, fraction }) =>
-    backtest({
-      input: batches,
-      protocol,
-      rules,
-      decider,
-      threshold: settings.ANOMALY_THRESHOLD,
-      onProgress: (transactions) => progress.update(transactions, fraction()),
-      signal,
-    }),
+  const result = await withInput(
+    options,
+    protocol,
+    settings,
+    leftOut,
+    signal,
+    ({ batches, references, fraction }) =>
+      backtest({
+        input: batches,
+        references,
+        protocol,
+        rules,
+        decider,
+        threshold: settings.ANOMALY_THRESHOLD,
+        onProgress: (transactions) => progress.update(transactions, fraction()),
+        signal,
+      }),
   ).finally(() => progress.stop())
   if (leftOut.rows > 0) console.error(`${leftOut.rows} lines were left out: the pipeline would reject them`)
-  print(result, rules.version, options, settings)
+  print(result, rules.version, options, protocol, settings)
 }
 
 async function deciderOf(
   options: Options,
+  protocol: Protocol,
   settings: Settings,
   signal: AbortSignal,
 ): Promise<Model | Learner> {
@@ -131,7 +144,6 @@ async function deciderOf(
       url === undefined || needsNone ? undefined : (use) => withDatabase(settings, use),
     )
   }
-  const protocol = protocolOf(options)
   if (model === 'isolation-forest') return forestLearner(protocol, seed)
   if (model !== 'lightgbm')
     throw new Error('with --train-from, --model is a kind to train: lightgbm or isolation-forest')
@@ -147,6 +159,7 @@ async function deciderOf(
 
 async function withInput<T>(
   { input, from, to }: Options,
+  { delayDays }: Protocol,
   settings: Settings,
   leftOut: { rows: number },
   signal: AbortSignal,
@@ -155,6 +168,7 @@ async function withInput<T>(
   const state = {
     latenessMs: settings.ALLOWED_LATENESS * HOUR,
     rates: loadRates(settings.BASE_CURRENCY, settings.RATES_FILE),
+    delayDays,
   }
   if (input === undefined)
     return withDatabase(settings, async (client) =>
@@ -170,12 +184,18 @@ async function withInput<T>(
 const withDatabase = <T>(settings: Settings, use: (client: pg.Client) => Promise<T>): Promise<T> =>
   withClient({ connectionString: settings.DATABASE_URL!, application_name: 'weir-backtest' }, use)
 
-function print(result: Result, rules: string, options: Options, settings: Settings): void {
+function print(
+  result: Result,
+  rules: string,
+  options: Options,
+  protocol: Protocol,
+  settings: Settings,
+): void {
   const { model, trained, comparison } = result
   const { alertsPerDay, threshold = settings.ANOMALY_THRESHOLD } = options
   const report = reportOn(
     result,
-    protocolOf(options),
+    protocol,
     alertsPerDay === undefined ? { threshold } : { perDay: alertsPerDay },
   )
   const { compared, differing, examples } = comparison

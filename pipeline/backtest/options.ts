@@ -10,7 +10,7 @@ export interface Options {
   model?: string
   trainFrom?: number
   trainUntil?: number
-  delayDays: number
+  delayDays?: number
   testFrom?: number
   testTo?: number
   threshold?: number
@@ -46,8 +46,9 @@ export function conflictOf(options: Options): string | undefined {
   return undefined
 }
 
-export function protocolOf(options: Options): Protocol {
-  const { trainFrom, trainUntil, testFrom, testTo, delayDays, keepKnown = false } = options
+/** @param labelDelayDays LABEL_DELAY_DAYS, where the options name no other */
+export function protocolOf(options: Options, labelDelayDays: number): Protocol {
+  const { trainFrom, trainUntil, testFrom, testTo, delayDays = labelDelayDays, keepKnown = false } = options
   return { train: spanOf(trainFrom, trainUntil), test: spanOf(testFrom, testTo), delayDays, keepKnown }
 }
 

@@ -3,7 +3,6 @@ import { AMOUNT_UNITS } from '../../schemas/transaction.ts'
 import { type Batch, createBatch } from '../batch.ts'
 import { F, FEATURE_COUNT } from '../features/features.ts'
 import { labelKind } from '../features/label-events.ts'
-import { ReferenceHistory } from '../features/reference-history.ts'
 import type { Artifact } from '../models/artifact.ts'
 import { type Model, openModel } from '../models/model.ts'
 import type { Rules } from '../rules/rules.ts'
@@ -12,11 +11,13 @@ import { score } from '../stages/score.ts'
 import { Comparison } from './compare.ts'
 import type { Learner } from './learners.ts'
 import { dayOf, isIn, KnownFrauds, type Protocol, selectTested } from './protocol.ts'
+import type { HistoryReferences } from './references.ts'
 import type { Input } from './sources.ts'
 import { FRAUD, GOOD, type Tested, TestedRows, UNKNOWN } from './tested.ts'
 
 export interface Plan {
   input: AsyncIterable<Input>
+  references: HistoryReferences
   protocol: Protocol
   rules: Rules
   /** What decides: a model, or one that is still to be trained. */
@@ -47,12 +48,11 @@ export interface Result {
  * @throws when none comes
  */
 export async function backtest(plan: Plan): Promise<Result> {
-  const { protocol, rules, threshold, decider, onProgress, signal } = plan
+  const { protocol, references, rules, threshold, decider, onProgress, signal } = plan
   const learner = 'train' in decider ? decider : undefined
   let judge = 'train' in decider ? undefined : judgeBy(rules, decider, threshold)
   let trained: Artifact | undefined
   const kept = new Kept(protocol)
-  const references = new ReferenceHistory(protocol.delayDays)
   const addFeatures = features(references)
   const started = performance.now()
   let seconds = 0
@@ -96,7 +96,7 @@ export async function backtest(plan: Plan): Promise<Result> {
 }
 
 /** What becomes of the transactions: the references give it away once the label delay is over, not before. */
-function learnLabels(references: ReferenceHistory, { transactions, features }: Batch): void {
+function learnLabels(references: HistoryReferences, { transactions, features }: Batch): void {
   for (let row = 0; row < transactions.length; row++) {
     const tx = transactions[row]
     references.add(tx, labelKind(tx.is_fraud, features[row * FEATURE_COUNT + F.amount_ratio]))

@@ -4,8 +4,10 @@ import { createOwnership, type Ownership } from '../batch.ts'
 import { validate } from '../decode/validate.ts'
 import { AccountStates } from '../features/account-states.ts'
 import type { Rates } from '../features/rates.ts'
+import { ReferenceHistory } from '../features/reference-history.ts'
 import { readFile } from '../produce/read-file.ts'
 import { dayOf, type Span } from './protocol.ts'
+import { type HistoryReferences, storedReferences } from './references.ts'
 
 /**
  * Consecutive transactions of one partition, none of a later day than the first, and the decisions about them where
@@ -31,6 +33,7 @@ export interface StoredDecision {
 
 export interface InputSource {
   batches: AsyncIterable<Input>
+  references: HistoryReferences
   /** The share that was read, 0..1; undefined where there is no end to measure by. */
   fraction(): number | undefined
 }
@@ -39,6 +42,8 @@ export interface InputSource {
 export interface StateOptions {
   latenessMs: number
   rates: Rates
+  /** LABEL_DELAY_DAYS */
+  delayDays: number
 }
 
 const ownership = (partition: number, { latenessMs, rates }: StateOptions): Ownership =>
@@ -62,7 +67,8 @@ export async function fromFile(
       while (valid.length > 0) yield { owner, transactions: valid.splice(0, firstDays(valid)) }
     }
   }
-  return { batches: batches(), fraction: file.fraction }
+  const references = new ReferenceHistory(state.delayDays)
+  return { batches: batches(), references, fraction: file.fraction }
 }
 
 /** How many of the transactions come before the first one of a later day than the first. */
@@ -90,6 +96,7 @@ const ROWS = 10_000
 /**
  * Stored transactions with event time in the span: those of each partition in the order of their offsets, and the
  * partitions by turns, a day of event time at a time: so that what is learned from all of them comes before its use.
+ * A transaction's label is the last one, else what its source knew.
  */
 export async function fromTable(
   client: pg.ClientBase,
@@ -108,7 +115,11 @@ export async function fromTable(
       await client.query('ROLLBACK')
     }
   }
-  return { batches: batches(), fraction: () => (reached - span.from) / (span.to - span.from) }
+  return {
+    batches: batches(),
+    references: storedReferences(client, state.delayDays),
+    fraction: () => (reached - span.from) / (span.to - span.from),
+  }
 }
 
 interface Partition {
@@ -145,9 +156,10 @@ async function openPartitions(
       `DECLARE partition_${number} NO SCROLL CURSOR FOR
        SELECT transaction_id, account_id, (extract(epoch FROM timestamp) * 1000)::bigint AS timestamp,
               (amount * ${AMOUNT_UNITS})::bigint AS amount, currency, merchant_id, merchant_category, location,
-              channel, is_fraud, score, is_anomaly, alert_reason, reasons, features, rules_version, model_version,
-              kafka_partition, kafka_offset
-       FROM transactions WHERE kafka_partition = ${number} AND ${within} ORDER BY kafka_offset`,
+              channel, coalesce(l.is_fraud, t.is_fraud) AS is_fraud, score, is_anomaly, alert_reason, reasons,
+              features, rules_version, model_version, kafka_partition, kafka_offset
+       FROM transactions t LEFT JOIN last_labels l USING (transaction_id, timestamp)
+       WHERE kafka_partition = ${number} AND ${within} ORDER BY kafka_offset`,
     )
     partitions.push({
       owner: ownership(number, state),

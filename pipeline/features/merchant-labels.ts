@@ -9,11 +9,15 @@ const DAY = 86_400_000
 export interface References {
   /** Of the day (since 1970, UTC); null if there is none; undefined while it is not loaded. */
   get(day: number): ReferenceDay | null | undefined
-  load(day: number): Promise<ReferenceDay | null>
+  /** All of these days, earliest first: each may be made of the one before. */
+  load(days: readonly number[]): Promise<(ReferenceDay | null)[]>
 }
 
 /** For a stream without labels. */
-export const NO_REFERENCES: References = { get: () => null, load: () => Promise.resolve(null) }
+export const NO_REFERENCES: References = {
+  get: () => null,
+  load: async (days) => days.map(() => null),
+}
 
 const known: Known = { ...createMerchantState(), known: 0, frauds: 0, plainFrauds: 0 }
 

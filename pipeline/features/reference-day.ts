@@ -66,6 +66,12 @@ export class ReferenceDay {
     this.#followFrauds()
   }
 
+  /** Memory, about. */
+  get bytes(): number {
+    const { merchants, events, counts } = this.parts
+    return 200 * merchants.length + events.byteLength + 28 * this.#frauds.length + (counts?.byteLength ?? 0)
+  }
+
   get day(): number {
     return this.parts.day
   }

@@ -49,8 +49,8 @@ export class ReferenceHistory implements References {
     return this.#made.find((reference) => reference.day === day) ?? null
   }
 
-  load(day: number): Promise<ReferenceDay | null> {
-    return Promise.resolve(this.get(day))
+  async load(days: readonly number[]): Promise<(ReferenceDay | null)[]> {
+    return days.map((day) => this.get(day))
   }
 
   /** The first event day that there is, or the one that becomes due on `day`. */

@@ -30,9 +30,10 @@ function takeReferences(batch: Batch, references: References): number[] {
   return missing
 }
 
-/** One after another, earliest first: a day's is made from that of the day before. */
 async function loadReferences(batch: Batch, days: number[], references: References): Promise<void> {
-  for (const day of days.sort((a, b) => a - b)) batch.references.set(day, await references.load(day))
+  days.sort((a, b) => a - b)
+  const loaded = await references.load(days)
+  for (const [i, day] of days.entries()) batch.references.set(day, loaded[i])
 }
 
 /**

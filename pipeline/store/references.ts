@@ -7,12 +7,19 @@ import { backOff, isWorthALine, reactionTo } from './reactions.ts'
 import { ensureReference } from './reference-days.ts'
 import { endStopped, limitLockWaits } from './sql.ts'
 
-/** Days that are kept in memory: a stream is at one or two, what is late at those before. */
-const KEPT_DAYS = 8
+/**
+ * Kept in memory: a stream is at one or two days, and late at those before; only where partitions catch up with history
+ * at different paces are there more. Two stay however large they are.
+ */
+const KEPT_BYTES = 64 * 1024 * 1024
+const KEPT_DAYS = 2
 
 export interface StoredReferencesOptions {
-  /** Gives the day's reference, building it where there is none. @param isBlocked true when the last try ended at a lock */
-  ensure: (day: number, isBlocked: boolean) => Promise<ReferenceDay>
+  /**
+   * Gives the references of the days, building those that are not there.
+   * @param isBlocked true when the last try ended at a lock
+   */
+  ensure: (days: readonly number[], isBlocked: boolean) => Promise<ReferenceDay[]>
   log: Logger
   closing: AbortSignal
 }
@@ -22,6 +29,7 @@ export class StoredReferences implements References {
   readonly #options: StoredReferencesOptions
   /** By day, the one that was loaded last at the end. */
   readonly #loaded = new Map<number, ReferenceDay>()
+  #bytes = 0
   /** True while the database is waited for. */
   isWaiting = false
 
@@ -37,36 +45,45 @@ export class StoredReferences implements References {
    * Tries again what passes by itself, for as long as it takes.
    * @throws FatalError for what does not, and the last error when the process is closing
    */
-  async load(day: number): Promise<ReferenceDay> {
+  async load(days: readonly number[]): Promise<ReferenceDay[]> {
     try {
-      const reference = await this.#ensure(day)
-      this.#loaded.set(day, reference)
-      for (const oldest of this.#loaded.keys()) {
-        if (this.#loaded.size <= KEPT_DAYS) break
-        this.#loaded.delete(oldest)
-      }
-      return reference
+      const references = await this.#ensure(days)
+      for (const reference of references) this.#keep(reference)
+      return references
     } finally {
       this.isWaiting = false
     }
   }
 
-  async #ensure(day: number): Promise<ReferenceDay> {
+  #keep(reference: ReferenceDay): void {
+    this.#loaded.set(reference.day, reference)
+    this.#bytes += reference.bytes
+    for (const [day, { bytes }] of this.#loaded) {
+      if (this.#bytes <= KEPT_BYTES || this.#loaded.size <= KEPT_DAYS) return
+      this.#loaded.delete(day)
+      this.#bytes -= bytes
+    }
+  }
+
+  async #ensure(days: readonly number[]): Promise<ReferenceDay[]> {
     const { ensure, log, closing } = this.#options
     let isBlocked = false
     for (let attempt = 1; ; attempt++) {
       try {
-        return await ensure(day, isBlocked)
+        return await ensure(days, isBlocked)
       } catch (cause) {
         const error = cause as Error
         const reaction = reactionTo(error)
         isBlocked = reaction === 'blocked'
+        const which = days.map(isoDay)
         if (reaction === 'exit')
-          throw new FatalError(`the reference of ${isoDay(day)} cannot be had: ${error.message}`, { cause })
+          throw new FatalError(`the references of ${which.join(', ')} cannot be had: ${error.message}`, {
+            cause,
+          })
         if (closing.aborted) throw error
         this.isWaiting = true
         if (isWorthALine(attempt))
-          log.warn({ err: error, day: isoDay(day), attempt }, 'no reference yet; will be tried again')
+          log.warn({ err: error, days: which, attempt }, 'no references yet; will be tried again')
         await backOff(attempt, closing).catch(() => {})
       }
     }
@@ -76,7 +93,7 @@ export class StoredReferences implements References {
 const isoDay = (day: number): string => new Date(day * 86_400_000).toISOString().slice(0, 10)
 
 /**
- * Each over a connection of its own: it is a matter of once a day.
+ * Over a connection for each call: it is a matter of once a day.
  * @param stored resolves once what was judged of event days up to `lastDay` is in the table, or will never be
  */
 export const postgresReferences =
@@ -86,17 +103,21 @@ export const postgresReferences =
     stored: (lastDay: number) => Promise<void>,
     log: Logger,
   ): StoredReferencesOptions['ensure'] =>
-  (day, isBlocked) =>
+  (days, isBlocked) =>
     withClient(connection, async (client) => {
       await limitLockWaits(client)
       if (isBlocked) await endStopped(client)
-      const began = performance.now()
-      const reference = await ensureReference(client, day, delayDays, () => stored(day - delayDays))
-      const { merchants, events } = reference.parts
-      const ms = Math.round(performance.now() - began)
-      log.info(
-        { day: isoDay(day), merchants: merchants.length, events: events.length, ms },
-        'reference loaded',
-      )
-      return reference
+      const references: ReferenceDay[] = []
+      for (const day of days) {
+        const began = performance.now()
+        const reference = await ensureReference(client, day, delayDays, () => stored(day - delayDays))
+        references.push(reference)
+        const { merchants, events } = reference.parts
+        const counts = { merchants: merchants.length, events: events.length }
+        log.info(
+          { day: isoDay(day), ...counts, ms: Math.round(performance.now() - began) },
+          'reference loaded',
+        )
+      }
+      return references
     })

@@ -16,6 +16,7 @@ import { GOOD, TestedRows } from '../../pipeline/backtest/tested.ts'
 import { createOwnership } from '../../pipeline/batch.ts'
 import { AccountStates } from '../../pipeline/features/account-states.ts'
 import { FEATURE_COUNT } from '../../pipeline/features/features.ts'
+import { ReferenceHistory } from '../../pipeline/features/reference-history.ts'
 import { defaultArtifact, type Model } from '../../pipeline/models/model.ts'
 import { createRandom } from '../../pipeline/produce/random.ts'
 import { loadRules } from '../../pipeline/rules/rules.ts'
@@ -126,6 +127,7 @@ const MOVED_BY_ALL: Model = {
 const run = (transactions: Transaction[], protocol: Protocol, decider: Model | Learner = MOVED_BY_ALL) =>
   backtest({
     input: inputOf(transactions),
+    references: new ReferenceHistory(protocol.delayDays),
     protocol,
     rules: { ...loadRules(), rules: [], reads: [] },
     decider,

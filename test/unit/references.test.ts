@@ -5,6 +5,7 @@ import { FatalError } from '../../pipeline/errors.ts'
 import { F } from '../../pipeline/features/features.ts'
 import { DayEvents, GENUINE } from '../../pipeline/features/label-events.ts'
 import { firstReference } from '../../pipeline/features/reference-builder.ts'
+import { ReferenceDay } from '../../pipeline/features/reference-day.ts'
 import { features } from '../../pipeline/stages/features.ts'
 import { StoredReferences, type StoredReferencesOptions } from '../../pipeline/store/references.ts'
 import { createLogger } from '../../schemas/log.ts'
@@ -29,22 +30,22 @@ const storedReferences = (
 const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code })
 
 test('a database that is away is waited for, and told so', async () => {
-  const asked: [number, boolean][] = []
+  const asked: [number[], boolean][] = []
   const waiting: boolean[] = []
-  const references = storedReferences(async (day, isBlocked) => {
-    asked.push([day, isBlocked])
+  const references = storedReferences(async (days, isBlocked) => {
+    asked.push([[...days], isBlocked])
     waiting.push(references.isWaiting)
     if (asked.length === 1) throw failure('ECONNREFUSED')
     if (asked.length === 2) throw failure('55P03')
-    return referenceOf(day)
+    return days.map(referenceOf)
   })
   assert.equal(references.get(TODAY), undefined)
-  const reference = await references.load(TODAY)
+  const [reference] = await references.load([TODAY])
   assert.equal(references.get(TODAY), reference)
   assert.deepEqual(asked, [
-    [TODAY, false],
-    [TODAY, false],
-    [TODAY, true],
+    [[TODAY], false],
+    [[TODAY], false],
+    [[TODAY], true],
   ])
   assert.deepEqual([...waiting, references.isWaiting], [false, true, true, false])
 })
@@ -52,29 +53,37 @@ test('a database that is away is waited for, and told so', async () => {
 test('what no retry mends ends the pipeline, and closing ends the tries', async () => {
   const refused = storedReferences(() => Promise.reject(failure('42501')))
   await assert.rejects(
-    refused.load(TODAY),
+    refused.load([TODAY]),
     (error) => error instanceof FatalError && /2026-11-24/.test(error.message),
   )
   const away = storedReferences(() => Promise.reject(failure('ECONNREFUSED')), {
     closing: AbortSignal.abort(),
   })
-  await assert.rejects(away.load(TODAY), /ECONNREFUSED/)
+  await assert.rejects(away.load([TODAY]), /ECONNREFUSED/)
 })
 
-test('only some days stay in memory', async () => {
-  const references = storedReferences(async (day) => referenceOf(day))
-  for (let day = TODAY; day < TODAY + 20; day++) await references.load(day)
-  const kept = Array.from({ length: 20 }, (_, i) => references.get(TODAY + i) !== undefined)
-  assert.equal(kept.filter(Boolean).length, 8)
-  assert.ok(kept[19] && !kept[0])
+test('as much stays in memory as it is allowed, and two days at least', async () => {
+  const kept = async (events: number) => {
+    const due = new DayEvents(TODAY)
+    for (let i = 0; i < events; i++) due.add('m-1', TODAY * DAY + i, GENUINE)
+    const { parts } = firstReference(due, DELAY)
+    const references = storedReferences(async (days) =>
+      days.map((day) => new ReferenceDay({ ...parts, day })),
+    )
+    for (let day = 0; day < 7; day++) await references.load([day])
+    return [0, 1, 2, 3, 4, 5, 6].filter((day) => references.get(day) !== undefined)
+  }
+  assert.deepEqual(await kept(1), [0, 1, 2, 3, 4, 5, 6])
+  assert.deepEqual(await kept(3_000_000), [2, 3, 4, 5, 6])
+  assert.deepEqual(await kept(9_000_000), [5, 6])
 })
 
 test('a batch waits for its days before it touches any state, and keeps them though others go from memory', async () => {
   const owner = ownership()
   const states: number[] = []
-  const references = storedReferences(async (day) => {
+  const references = storedReferences(async (days) => {
     states.push(owner.states.accounts)
-    return referenceOf(day)
+    return days.map(referenceOf)
   })
   const stage = features(references)
   const batch = createBatch(owner, 0, 3, [])
@@ -82,7 +91,7 @@ test('a batch waits for its days before it touches any state, and keeps them tho
   const judged = stage(batch)
   assert.ok(judged instanceof Promise)
   await judged
-  assert.deepEqual(states, [0, 0, 0])
+  assert.deepEqual(states, [0])
   assert.deepEqual(
     batch.transactions.map(
       (_, row) => batch.features[(row * batch.features.length) / 4 + F.merchant_known_30d],
@@ -92,7 +101,6 @@ test('a batch waits for its days before it touches any state, and keeps them tho
   const next = createBatch(owner, 3, 4, [])
   next.transactions = [transaction({ timestamp: NOON + DAY })]
   assert.ok(!(stage(next) instanceof Promise), 'what is loaded is not waited for')
-  // All days but those of the batch are other ones by now; it is judged again by the same.
-  for (let day = TODAY + 20; day < TODAY + 40; day++) await references.load(day)
-  assert.ok(!(stage(batch) instanceof Promise))
+  const forgetful = features({ get: () => undefined, load: async (days) => days.map(referenceOf) })
+  assert.ok(!(forgetful(batch) instanceof Promise), 'it is judged again by what it has')
 })
