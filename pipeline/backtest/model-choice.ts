@@ -19,8 +19,16 @@ export async function chooseModel(
   if (name === shipped.kind) return openModel(shipped)
   if (KINDS.some((kind) => kind === name))
     throw new Error(`the shipped model is no ${name}: train one, by --train-from and --train-until`)
-  if (existsSync(name)) return openModel(JSON.parse(readFileSync(name, 'utf8')))
+  if (existsSync(name)) return openModel(readArtifact(name))
   if (withDatabase === undefined)
     throw new Error(`there is no file ${name}; for a model of the registry set DATABASE_URL`)
   return withDatabase(async (client) => openModel((await readModel(client, name)).artifact))
+}
+
+function readArtifact(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw new Error(`${path} is no model's file: ${(cause as Error).message}`, { cause })
+  }
 }

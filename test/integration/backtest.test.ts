@@ -84,6 +84,8 @@ test('options that cannot be served end with what to do', async (t) => {
     [[...input, '--train-from', '2026-01-10', '--train-until', '2026-01-20'], /need --test-from/],
     [[...input, '--model', 'lightgbm'], /train one, by --train-from/],
     [[...input, '--model', 'lightgbm-123'], /no file lightgbm-123.*DATABASE_URL/],
+    [[...input, '--model', 'package-lock.json'], /cannot be read/],
+    [[...input, '--model', 'README.md'], /README.md is no model's file/],
     [[...input, ...SPAN], /no transaction to test/],
     [['--input', '/no/such/file'], /cannot read \/no\/such\/file/],
   ] as const) {
