@@ -16,7 +16,7 @@ export async function activateModel(client: pg.ClientBase, artifact: Artifact): 
     await client.query('UPDATE models SET is_active = true WHERE version = $1', [version])
     await client.query('COMMIT')
   } catch (error) {
-    await client.query('ROLLBACK')
+    await client.query('ROLLBACK').catch(() => {}) // the first error is the one to tell
     throw error
   }
   return version
