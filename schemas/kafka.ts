@@ -30,10 +30,6 @@ export function createKafka(brokers: string[], clientId: string, log: Logger): K
     brokers,
     clientId,
     connectionTimeout: 5000,
-    // By default kafkajs waits up to 30 s before it tries again, and so long after all is well.
-    retry: { maxRetryTime: 2000 },
-    // A request whose connection is gone may be waited for that long; 30 s by default.
-    requestTimeout: 10_000,
     // Requests are written whole: Nagle's algorithm would only hold back the end of each.
     socketFactory: ({ host, port, ssl, onConnect }) => {
       const socket = ssl
