@@ -147,7 +147,7 @@ export class Sender {
   }
 }
 
-/** kafkajs waits for some lost answers for ever (its issue 1163 among others): whether it was stored is then unknown. */
+/** kafkajs has hangs that end in no error (tulios/kafkajs#659, #660, #1163): whether it was stored is then unknown. */
 async function tooLate(): Promise<never> {
   await sleep(LONGEST_SEND_MS, undefined, { ref: false })
   throw new Error('no acknowledgement came')
