@@ -138,7 +138,7 @@ async function inTurn<T>(client: pg.ClientBase, work: () => Promise<T>): Promise
     await client.query('COMMIT')
     return result
   } catch (error) {
-    await client.query('ROLLBACK')
+    await client.query('ROLLBACK').catch(() => {}) // the first error is the one to tell
     throw error
   }
 }

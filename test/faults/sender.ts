@@ -20,6 +20,7 @@ export class Sent {
 /** The header that names a record's transaction in the dead-letter topic, whatever its value has become. */
 export const ID_HEADER = 'ledger-id'
 
+const LONGEST_SEND_MS = 10_000
 const PIECES_PER_SECOND = 25
 
 /**
@@ -111,7 +112,13 @@ export class Sender {
         : encode(piece.transaction)),
       headers: { [ID_HEADER]: piece.id },
     }))
-    await producer.send({ topic: this.#settings.TRANSACTIONS_TOPIC, messages, acks: -1, timeout: 5000 })
+    const sending = producer.send({
+      topic: this.#settings.TRANSACTIONS_TOPIC,
+      messages,
+      acks: -1,
+      timeout: 5000,
+    })
+    await Promise.race([sending, tooLate()])
     for (const { id } of pieces) acknowledged.add(id)
     this.sent.again += pieces.filter(({ kind }) => kind === 'again').length
   }
@@ -138,4 +145,10 @@ export class Sender {
       }
     }
   }
+}
+
+/** kafkajs has hangs that end in no error (tulios/kafkajs#659, #660, #1163): whether it was stored is then unknown. */
+async function tooLate(): Promise<never> {
+  await sleep(LONGEST_SEND_MS, undefined, { ref: false })
+  throw new Error('no acknowledgement came')
 }

@@ -127,7 +127,9 @@ export class World {
   async untilProgress(what: string, seconds = 40): Promise<number> {
     const began = performance.now()
     const before = await until(async () => (await this.progress()) + 1, { seconds, what: 'the database' })
-    await until(async () => (await this.progress()) >= before, { seconds, what })
+    await until(async () => (await this.progress()) >= before, { seconds, what }).catch(async (cause) => {
+      throw new Error(`${(cause as Error).message}; ${await this.#standing()}`, { cause })
+    })
     return (performance.now() - began) / 1000
   }
 
@@ -151,8 +153,7 @@ export class World {
       // Not long: one a second is written. What a process had in memory at the end is looked at in there.
       if (this.#running.size > 0) await untilCheckpointed(settings)
     } catch (error) {
-      const logs = [...this.#running].map((process) => process.errors.slice(-300)).join('\n')
-      ctx.hold('P', false, `${(error as Error).message}; at ${await this.#reached()}; ${logs}`)
+      ctx.hold('P', false, `${(error as Error).message}; ${await this.#standing()}`)
     }
     for (const process of this.#running) await this.terminate(process)
     await this.#watch?.stop()
@@ -192,9 +193,12 @@ export class World {
     this.#ctx.hold('D', differing.length === 0, breach + differing[0])
   }
 
-  async #reached(): Promise<string> {
+  /** Where the positions stand, and what the processes said last. */
+  async #standing(): Promise<string> {
     const rows = await positions(this.settings.DATABASE_URL, this.settings.TRANSACTIONS_TOPIC)
-    return `${rows.map((row) => row.next_offset)} of ${await endOffsets(this.settings)}`
+    const ends = await endOffsets(this.settings)
+    const logs = [...this.#running].map((process) => process.errors.slice(-300)).join('\n')
+    return `at ${rows.map((row) => row.next_offset)} of ${ends}; ${logs}`
   }
 }
 

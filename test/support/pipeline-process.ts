@@ -47,6 +47,10 @@ export function pipelineProcess(
     errors += text
   })
   const end = once(child, 'exit')
+  // Not even a harness that is stopped at once leaves it running.
+  const kill = () => void child.kill('SIGKILL')
+  process.on('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null
   t.after(async () => {
     child.kill('SIGKILL')

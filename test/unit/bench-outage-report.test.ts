@@ -115,7 +115,7 @@ test('the text has a line a phase and one sentence with the backlog, the memory,
   assert.match(text, /^ *catching up +0 +60,021 +301 MB +299 MB +30$/m)
   assert.match(
     text,
-    /^PostgreSQL away for 120\.4 s .*: 1,002,345 records waited, at most 302 MB resident with 256 MB for V8's old generation; first commit 0\.8 s after it answered again, then 60,021 tx\/s until nothing waited, 16\.7 s \(1,200,000 rows checked, 0 lost, 0 twice; 2 cores of Some CPU, /m,
+    /^PostgreSQL away for 120\.4 s .*: 1,002,345 records waited, at most 302 MB resident with 256 MB for V8's heap; first commit 0\.8 s after it answered again, then 60,021 tx\/s until nothing waited, 16\.7 s \(1,200,000 rows checked, 0 lost, 0 twice; 2 cores of Some CPU, /m,
   )
   assert.match(text, /^15 lines logged while it was away\./m)
   assert.match(text, /^No input comes while it catches up\./m)
