@@ -7,10 +7,12 @@ import type { RuleContext } from '../rules/rules.ts'
 
 type Phrase = (context: RuleContext) => string
 
-const number = (value: number | string): string =>
-  new Intl.NumberFormat('en', { maximumFractionDigits: Number(value) < 10 ? 1 : 0 }).format(Number(value))
-const money = (value: number | string): string =>
-  new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(Number(value))
+// Made once: to make one costs a hundred times what it takes to use it.
+const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+const cents = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+const number = (value: number | string): string => (Number(value) < 10 ? tenths : whole).format(Number(value))
+const money = (value: number | string): string => cents.format(Number(value))
 const times = (count: number | string, one: string, many: string): string =>
   Number(count) === 1 ? `one ${one}` : `${number(count)} ${many}`
 

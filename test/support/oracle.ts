@@ -2,6 +2,7 @@ import { FEATURES, type Feature } from '../../pipeline/features/features.ts'
 import type { Rates } from '../../pipeline/features/rates.ts'
 import { EUROS } from '../../pipeline/features/rates.ts'
 import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
+import { MERCHANT_FEATURES } from './merchant-oracle.ts'
 import { DAY, HOUR } from './transactions.ts'
 
 /** The features as they are defined, the slow way: every transaction looks at all earlier ones. Money is a BigInt. */
@@ -111,6 +112,7 @@ function expect(tx: Transaction, amount: number, earlier: Earlier[], late: boole
     ...habits(tx, earlier),
     away_from_home: home === '' || tx.location === '' ? Number.NaN : tx.location === home ? 0 : 1,
     late: late ? 1 : 0,
+    ...Object.fromEntries(MERCHANT_FEATURES.map((name) => [name, Number.NaN])), // no labels: merchant-oracle.ts
     home,
     condition,
   } as Expected
