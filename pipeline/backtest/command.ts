@@ -6,20 +6,19 @@ import { withClient } from '../../schemas/database.ts'
 import { loadSettings, type Settings } from '../../schemas/settings.ts'
 import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { FEATURES } from '../features/features.ts'
-import { loadRates } from '../features/rates.ts'
+import { withHistory } from '../history/open.ts'
 import type { Model } from '../models/model.ts'
-import { integer, positive } from '../produce/options.ts'
+import { integer, positive, time } from '../produce/options.ts'
 import { loadRules } from '../rules/rules.ts'
-import { forestLearner, type Learner, lightgbmLearner } from './learners.ts'
+import { forestLearner, type Learner, lightgbmLearner } from '../train/learners.ts'
+import { features } from '../train/options.ts'
 import { chooseModel } from './model-choice.ts'
-import { conflictOf, type Options, protocolOf, share, time } from './options.ts'
+import { conflictOf, type Options, protocolOf, share } from './options.ts'
 import { createProgress } from './progress.ts'
-import type { Protocol } from './protocol.ts'
+import { isLearnable, type Protocol } from './protocol.ts'
 import { reportOn, tableOf } from './report.ts'
 import { backtest, type Result } from './run.ts'
-import { fromFile, fromTable, type InputSource } from './sources.ts'
 
-const HOUR = 3_600_000
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 const AFTER_HELP = `
@@ -72,6 +71,7 @@ export function command(): Command {
     )
     .option('--trees <number>', 'lightgbm: trees to train', integer(1, 10_000), 100)
     .option('--leaves <number>', 'lightgbm: leaves of a tree', integer(2, 10_000), 15)
+    .option('--features <names>', 'lightgbm: learn from these only, separated by commas', features)
     .option('--json', 'print the result as one JSON object')
     .addHelpText('after', AFTER_HELP)
     .action(async (options: Options, self: Command) => {
@@ -105,27 +105,18 @@ async function measure(options: Options, signal: AbortSignal): Promise<void> {
   const protocol = protocolOf(options, settings.LABEL_DELAY_DAYS)
   const rules = loadRules(options.rules ?? settings.RULES_FILE)
   const decider = await deciderOf(options, protocol, settings, signal)
-  const leftOut = { rows: 0 }
   const progress = createProgress(process.stderr)
-  const result = await withInput(
-    options,
-    protocol,
-    settings,
-    leftOut,
-    signal,
-    ({ batches, references, fraction }) =>
-      backtest({
-        input: batches,
-        references,
-        protocol,
-        rules,
-        decider,
-        threshold: settings.ANOMALY_THRESHOLD,
-        onProgress: (transactions) => progress.update(transactions, fraction()),
-        signal,
-      }),
+  const result = await withHistory(options, protocol.delayDays, settings, signal, (source) =>
+    backtest({
+      source,
+      protocol,
+      rules,
+      decider,
+      threshold: settings.ANOMALY_THRESHOLD,
+      onProgress: (transactions) => progress.update(transactions, source.fraction()),
+      signal,
+    }),
   ).finally(() => progress.stop())
-  if (leftOut.rows > 0) console.error(`${leftOut.rows} lines were left out: the pipeline would reject them`)
   print(result, rules.version, options, protocol, settings)
 }
 
@@ -135,7 +126,7 @@ async function deciderOf(
   settings: Settings,
   signal: AbortSignal,
 ): Promise<Model | Learner> {
-  const { model = 'lightgbm', trainFrom, seed, trees, leaves } = options
+  const { model = 'lightgbm', trainFrom, seed, trees, leaves, features = [...FEATURES] } = options
   const url = settings.DATABASE_URL
   if (trainFrom === undefined) {
     const needsNone = options.input !== undefined && options.model === undefined
@@ -144,10 +135,11 @@ async function deciderOf(
       url === undefined || needsNone ? undefined : (use) => withDatabase(settings, use),
     )
   }
-  if (model === 'isolation-forest') return forestLearner(protocol, seed)
+  const mayLearn = (time: number) => isLearnable(protocol, time)
+  if (model === 'isolation-forest') return forestLearner(mayLearn, seed)
   if (model !== 'lightgbm')
     throw new Error('with --train-from, --model is a kind to train: lightgbm or isolation-forest')
-  return lightgbmLearner(protocol, [...FEATURES], {
+  return lightgbmLearner(mayLearn, features, {
     seed,
     trees,
     leaves,
@@ -155,30 +147,6 @@ async function deciderOf(
     cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
     say: (line) => console.error(line),
   })
-}
-
-async function withInput<T>(
-  { input, from, to }: Options,
-  { delayDays }: Protocol,
-  settings: Settings,
-  leftOut: { rows: number },
-  signal: AbortSignal,
-  use: (source: InputSource) => Promise<T>,
-): Promise<T> {
-  const state = {
-    latenessMs: settings.ALLOWED_LATENESS * HOUR,
-    rates: loadRates(settings.BASE_CURRENCY, settings.RATES_FILE),
-    delayDays,
-  }
-  if (input === undefined)
-    return withDatabase(settings, async (client) =>
-      use(await fromTable(client, { from: from!, to: to! }, state)),
-    )
-  const warn = (message: string): void => console.error(message)
-  const left = (rows: number): void => {
-    leftOut.rows += rows
-  }
-  return use(await fromFile(input, state, { warn, left, signal }))
 }
 
 const withDatabase = <T>(settings: Settings, use: (client: pg.Client) => Promise<T>): Promise<T> =>

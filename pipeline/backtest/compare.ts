@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Batch } from '../batch.ts'
-import type { StoredDecision } from './sources.ts'
+import type { StoredDecision } from '../history/sources.ts'
 
 /** How many stored decisions were made anew by the same rules and model, and which came out otherwise. */
 export class Comparison {

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander'
-import { parseTimestamp } from '../produce/parse-timestamp.ts'
-import type { Protocol, Span } from './protocol.ts'
+import type { Feature } from '../features/features.ts'
+import type { Span } from '../history/days.ts'
+import type { Protocol } from './protocol.ts'
 
 /** The command's options as given; times are milliseconds since 1970. */
 export interface Options {
@@ -19,6 +20,7 @@ export interface Options {
   seed: number
   trees: number
   leaves: number
+  features?: Feature[]
   rules?: string
   json?: true
 }
@@ -54,13 +56,6 @@ export function protocolOf(options: Options, labelDelayDays: number): Protocol {
 
 const spanOf = (from: number | undefined, to: number | undefined): Span | undefined =>
   from === undefined || to === undefined ? undefined : { from, to }
-
-/** An option's time: ISO 8601, UTC without an offset, a date alone is its midnight. */
-export function time(text: string): number {
-  const at = parseTimestamp(text)
-  if (at !== undefined) return at
-  throw new InvalidArgumentError('Expected a time such as 2026-11-24 or 2026-11-24T05:00:00Z.')
-}
 
 /** An option's number from 0 to 1. */
 export function share(text: string): number {

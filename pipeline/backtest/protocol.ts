@@ -1,16 +1,10 @@
+import { DAY, dayOf, type Span } from '../history/days.ts'
 import type { Tested, TestedRows } from './tested.ts'
 
 /**
  * Who is tested when, and what may be known by then (Fraud Detection Handbook, chapters 3 and 5). Times are event times
  * in milliseconds, spans end exclusive, days are those of UTC.
  */
-
-export const DAY = 86_400_000
-
-export interface Span {
-  from: number
-  to: number
-}
 
 export interface Protocol {
   /** Transactions to train on; undefined if nothing is trained. */
@@ -25,8 +19,6 @@ export interface Protocol {
 
 /** An account stays out for a fraud on so many days before the training's end. */
 const KNOWN_DAYS = 7
-
-export const dayOf = (time: number): number => Math.floor(time / DAY)
 
 export const isIn = ({ from, to }: Span, time: number): boolean => time >= from && time < to
 

@@ -1,23 +1,21 @@
 import type { Transaction } from '../../schemas/transaction.ts'
 import { AMOUNT_UNITS } from '../../schemas/transaction.ts'
-import { type Batch, createBatch } from '../batch.ts'
+import type { Batch } from '../batch.ts'
 import { F, FEATURE_COUNT } from '../features/features.ts'
-import { labelKind } from '../features/label-events.ts'
+import { dayOf } from '../history/days.ts'
+import { replay } from '../history/replay.ts'
+import type { InputSource, StoredDecision } from '../history/sources.ts'
 import type { Artifact } from '../models/artifact.ts'
 import { type Model, openModel } from '../models/model.ts'
 import type { Rules } from '../rules/rules.ts'
-import { features } from '../stages/features.ts'
 import { score } from '../stages/score.ts'
+import type { Learner } from '../train/learners.ts'
 import { Comparison } from './compare.ts'
-import type { Learner } from './learners.ts'
-import { dayOf, isIn, KnownFrauds, type Protocol, selectTested } from './protocol.ts'
-import type { HistoryReferences } from './references.ts'
-import type { Input } from './sources.ts'
+import { isIn, KnownFrauds, type Protocol, selectTested } from './protocol.ts'
 import { FRAUD, GOOD, type Tested, TestedRows, UNKNOWN } from './tested.ts'
 
 export interface Plan {
-  input: AsyncIterable<Input>
-  references: HistoryReferences
+  source: Pick<InputSource, 'batches' | 'references'>
   protocol: Protocol
   rules: Rules
   /** What decides: a model, or one that is still to be trained. */
@@ -48,20 +46,16 @@ export interface Result {
  * @throws when none comes
  */
 export async function backtest(plan: Plan): Promise<Result> {
-  const { protocol, references, rules, threshold, decider, onProgress, signal } = plan
+  const { source, protocol, rules, threshold, decider, onProgress, signal } = plan
   const learner = 'train' in decider ? decider : undefined
   let judge = 'train' in decider ? undefined : judgeBy(rules, decider, threshold)
   let trained: Artifact | undefined
   const kept = new Kept(protocol)
-  const addFeatures = features(references)
   const started = performance.now()
   let seconds = 0
   let transactions = 0
-  for await (const { owner, transactions: some, stored } of plan.input) {
-    signal.throwIfAborted()
-    const batch = createBatch(owner, 0, 0, [])
-    batch.transactions = some
-    await addFeatures(batch)
+  for await (const { batch, stored } of replay(source, signal)) {
+    const some = batch.transactions
     if (judge === undefined) learner?.take(batch)
     if (some.some((tx) => isTested(protocol, tx))) {
       if (judge === undefined) {
@@ -74,9 +68,6 @@ export async function backtest(plan: Plan): Promise<Result> {
       kept.compare(batch, stored, judge.versions)
     }
     kept.take(batch)
-    learnLabels(references, batch)
-    owner.states.commit(batch.undo!)
-    owner.judged.shift()
     transactions += some.length
     onProgress(transactions)
   }
@@ -92,14 +83,6 @@ export async function backtest(plan: Plan): Promise<Result> {
     trained,
     comparison: kept.comparison,
     seconds,
-  }
-}
-
-/** What becomes of the transactions: the references give it away once the label delay is over, not before. */
-function learnLabels(references: HistoryReferences, { transactions, features }: Batch): void {
-  for (let row = 0; row < transactions.length; row++) {
-    const tx = transactions[row]
-    references.add(tx, labelKind(tx.is_fraud, features[row * FEATURE_COUNT + F.amount_ratio]))
   }
 }
 
@@ -124,7 +107,11 @@ class Kept {
     this.#known = new KnownFrauds(protocol)
   }
 
-  compare(batch: Batch, stored: Input['stored'], versions: { rules: string; model: string }): void {
+  compare(
+    batch: Batch,
+    stored: StoredDecision[] | undefined,
+    versions: { rules: string; model: string },
+  ): void {
     if (stored === undefined) return
     for (let row = 0; row < stored.length; row++) {
       if (isTested(this.#protocol, batch.transactions[row]))

@@ -8,29 +8,30 @@ import { withClient } from '../../schemas/database.ts'
 import { loadSettings, type Settings } from '../../schemas/settings.ts'
 import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { FEATURES, type Feature } from '../features/features.ts'
+import { DAY } from '../history/days.ts'
+import { withHistory } from '../history/open.ts'
+import { replay } from '../history/replay.ts'
+import type { InputSource } from '../history/sources.ts'
 import { type Artifact, KINDS, versionOf } from '../models/artifact.ts'
 import { activateModel, storeModel } from '../models/store.ts'
-import { collectInputs, trainForest } from './forest.ts'
-import { trainLightgbm } from './lightgbm.ts'
-import { days, features, integer, time } from './options.ts'
-import { labelledRows } from './rows.ts'
-import { fromFile, fromSimulator, fromTable, type TrainingTransactions } from './sources.ts'
+import { integer, time } from '../produce/options.ts'
+import { forestLearner, type Learner, lightgbmLearner } from './learners.ts'
+import { features } from './options.ts'
 
 interface Options {
   model: Artifact['kind']
   input?: string
   simulate?: number
-  from?: Date
-  to?: Date
+  from?: number
+  to?: number
   seed: number
-  labelDelayDays: number
+  labelDelayDays?: number
   features?: Feature[]
   output?: string
   activate?: true
   json?: true
 }
 
-const HOUR = 3_600_000
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 const AFTER_HELP = `
@@ -48,13 +49,17 @@ export function command(): Command {
     .option('--input <file>', 'transactions as CSV or NDJSON, .gz too, as `npm run produce` reads them')
     .option('--from <time>', 'instead: stored transactions from this event time on (ISO 8601)', time)
     .option('--to <time>', 'and before this one', time)
-    .option('--simulate <number>', 'instead: this many transactions of the simulator', integer)
-    .option('--seed <number>', 'the same seed and transactions give the same model', integer, 1)
+    .option('--simulate <number>', 'instead: this many transactions of the simulator', integer(1, 1e9))
+    .option(
+      '--seed <number>',
+      'the same seed and transactions give the same model',
+      integer(0, 2 ** 31 - 1),
+      1,
+    )
     .option(
       '--label-delay-days <days>',
-      'lightgbm: a label is known so long after its transaction; younger ones than that are not learned from',
-      days,
-      7,
+      'a label is known so many days after its transaction; LightGBM learns from no younger ones (default: LABEL_DELAY_DAYS)',
+      integer(1, 3650),
     )
     .option('--features <names>', 'lightgbm: learn from these only, separated by commas', features)
     .option('--output <file>', 'write the model to a file instead of the registry')
@@ -92,10 +97,9 @@ async function train(options: Options, signal: AbortSignal): Promise<void> {
   if (fromDatabase && (from === undefined || to === undefined)) throw new Error('--from and --to go together')
   const settings = loadSettings(fromDatabase || output === undefined ? ['DATABASE_URL'] : [])
 
-  const artifact = await withTransactions(options, settings, (transactions) =>
-    options.model === 'lightgbm'
-      ? lightgbm(transactions, options, settings, signal)
-      : forest(transactions, options, signal),
+  const delayDays = options.labelDelayDays ?? settings.LABEL_DELAY_DAYS
+  const artifact = await withHistory(options, delayDays, settings, signal, (history) =>
+    learn(history, options, delayDays, settings, signal),
   )
   signal.throwIfAborted()
   if (output !== undefined) writeFileSync(output, `${JSON.stringify(artifact, null, 1)}\n`)
@@ -107,65 +111,63 @@ async function train(options: Options, signal: AbortSignal): Promise<void> {
   report(artifact, options)
 }
 
-async function forest(
-  transactions: TrainingTransactions,
-  { seed }: Options,
-  signal: AbortSignal,
-): Promise<Artifact> {
-  const set = await collectInputs(transactions, signal)
-  if (set.inputs.length === 0) throw new Error(NOTHING)
-  console.error('training ...')
-  return trainForest(set, seed)
-}
-
-async function lightgbm(
-  transactions: TrainingTransactions,
-  { features = [...FEATURES], labelDelayDays, seed }: Options,
+async function learn(
+  history: InputSource,
+  { model, features = [...FEATURES], seed }: Options,
+  delayDays: number,
   settings: Settings,
   signal: AbortSignal,
 ): Promise<Artifact> {
-  const { leftOut, ...rows } = await labelledRows(transactions, features, labelDelayDays, signal)
-  const { unlabelled, too_young } = leftOut
-  console.error(
-    `left out: ${unlabelled} transactions without a label, and ${too_young} younger than the newest by less than ` +
-      `${labelDelayDays} days, whose label cannot be known yet`,
-  )
-  if (rows.labels.every((part) => part.length === 0)) throw new Error(NOTHING)
-  const bar = process.stderr.isTTY
-    ? new SingleBar(
-        { format: 'Training {bar} {value}/{total} trees', hideCursor: true },
-        Presets.shades_classic,
-      )
-    : undefined
-  const trees = 100
+  const bar = createBar()
+  const learner =
+    model === 'lightgbm'
+      ? lightgbmLearner(() => true, features, {
+          seed,
+          trees: TREES,
+          signal,
+          cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
+          say: (line) => console.error(line),
+          onTree: bar.update,
+        })
+      : forestLearner(() => true, seed)
   try {
-    return await trainLightgbm(rows, {
-      seed,
-      trees,
-      signal,
-      cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
-      say: (line) => console.error(line),
-      onTree(done) {
-        if (done === 1) bar?.start(trees, done)
-        else bar?.update(done)
-      },
-    })
+    const seen = await readInto(learner, history, signal)
+    if (seen.rows === 0) throw new Error('there is not one transaction to train on')
+    if (model !== 'lightgbm') return await learner.train()
+    console.error(
+      `Left out: ${seen.unlabelled} of ${seen.rows} transactions without a label, and what is younger than the newest by ` +
+        `less than ${delayDays} days, whose label cannot be known yet.`,
+    )
+    return await learner.train(seen.newest - delayDays * DAY)
   } finally {
-    bar?.stop()
+    bar.stop()
   }
 }
 
-const NOTHING = 'there is not one transaction to train on'
+const TREES = 100
 
-async function withTransactions<T>(
-  { input, simulate, from, to, seed }: Options,
-  settings: Settings,
-  use: (transactions: TrainingTransactions) => Promise<T>,
-): Promise<T> {
-  const lateness = settings.ALLOWED_LATENESS * HOUR
-  if (simulate !== undefined) return use(fromSimulator(simulate, seed, lateness))
-  if (input !== undefined) return use(fromFile(input, lateness, (message) => console.error(message)))
-  return withDatabase(settings, (client) => use(fromTable(client, from!, to!, lateness)))
+/** What LightGBM has done so far, where somebody looks. */
+function createBar(): { update: (trees: number) => void; stop: () => void } {
+  if (!process.stderr.isTTY) return { update() {}, stop() {} }
+  const format = 'Training {bar} {value}/{total} trees'
+  const bar = new SingleBar({ format, hideCursor: true }, Presets.shades_classic)
+  return {
+    update: (trees) => (bar.isActive ? bar.update(trees) : bar.start(TREES, trees)),
+    stop: () => bar.stop(),
+  }
+}
+
+async function readInto(learner: Learner, history: InputSource, signal: AbortSignal) {
+  const seen = { rows: 0, unlabelled: 0, newest: Number.NEGATIVE_INFINITY }
+  for await (const { batch } of replay(history, signal)) {
+    learner.take(batch)
+    for (const { is_fraud, timestamp } of batch.transactions) {
+      if (is_fraud === null) seen.unlabelled++
+      if (timestamp > seen.newest) seen.newest = timestamp
+    }
+    seen.rows += batch.transactions.length
+  }
+  return seen
 }
 
 const withDatabase = <T>(settings: Settings, use: (client: pg.Client) => Promise<T>): Promise<T> =>

@@ -1,10 +1,8 @@
 import { type ForestArtifact, packForest } from '../models/artifact.ts'
 import { calibrate } from '../models/calibration.ts'
-import { FOREST_INPUTS, forestInputs } from '../models/inputs.ts'
+import { FOREST_INPUTS } from '../models/inputs.ts'
 import { rawScore, trainIsolationForest } from '../models/isolation-forest.ts'
 import { createRandom } from '../produce/random.ts'
-import { readRows } from './rows.ts'
-import type { TrainingTransactions } from './sources.ts'
 
 const TREES = 100
 const SAMPLES = 256
@@ -14,29 +12,6 @@ export interface TrainingSet {
   inputs: Float64Array
   from: number
   to: number
-}
-
-/** Inputs of the transactions in the order given. */
-export async function collectInputs(
-  transactions: TrainingTransactions,
-  signal?: AbortSignal,
-): Promise<TrainingSet> {
-  const parts: Float64Array[] = []
-  let from = Number.POSITIVE_INFINITY
-  let to = Number.NEGATIVE_INFINITY
-  const read = (features: Float64Array, out: Float64Array) => forestInputs(features, 0, out)
-  for await (const { values, timestamps } of readRows(transactions, FOREST_INPUTS.length, read, signal)) {
-    parts.push(values)
-    from = timestamps.reduce((a, b) => Math.min(a, b), from)
-    to = timestamps.reduce((a, b) => Math.max(a, b), to)
-  }
-  const inputs = new Float64Array(parts.reduce((n, part) => n + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    inputs.set(part, at)
-    at += part.length
-  }
-  return { inputs, from, to }
 }
 
 /**

@@ -1,25 +1,19 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Learner } from '../../pipeline/backtest/learners.ts'
 import { conflictOf, type Options } from '../../pipeline/backtest/options.ts'
-import {
-  DAY,
-  dayOf,
-  isLearnable,
-  KnownFrauds,
-  type Protocol,
-  selectTested,
-} from '../../pipeline/backtest/protocol.ts'
+import { isLearnable, KnownFrauds, type Protocol, selectTested } from '../../pipeline/backtest/protocol.ts'
 import { backtest } from '../../pipeline/backtest/run.ts'
-import type { Input } from '../../pipeline/backtest/sources.ts'
 import { GOOD, TestedRows } from '../../pipeline/backtest/tested.ts'
 import { createOwnership } from '../../pipeline/batch.ts'
 import { AccountStates } from '../../pipeline/features/account-states.ts'
 import { FEATURE_COUNT } from '../../pipeline/features/features.ts'
 import { ReferenceHistory } from '../../pipeline/features/reference-history.ts'
+import { DAY, dayOf } from '../../pipeline/history/days.ts'
+import type { Input } from '../../pipeline/history/sources.ts'
 import { defaultArtifact, type Model } from '../../pipeline/models/model.ts'
 import { createRandom } from '../../pipeline/produce/random.ts'
 import { loadRules } from '../../pipeline/rules/rules.ts'
+import type { Learner } from '../../pipeline/train/learners.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { transaction } from '../support/transactions.ts'
 
@@ -126,8 +120,7 @@ const MOVED_BY_ALL: Model = {
 
 const run = (transactions: Transaction[], protocol: Protocol, decider: Model | Learner = MOVED_BY_ALL) =>
   backtest({
-    input: inputOf(transactions),
-    references: new ReferenceHistory(protocol.delayDays),
+    source: { batches: inputOf(transactions), references: new ReferenceHistory(protocol.delayDays) },
     protocol,
     rules: { ...loadRules(), rules: [], reads: [] },
     decider,
