@@ -67,12 +67,13 @@ test('a rule sees every feature and the texts of the transaction', (t) => {
   const [rule] = rulesOf(t, {
     code: 'ALL',
     score: 1,
-    when: `amount == 1.0 && account_count == 2.0 && account_mean == 3.0 && deviation == 4.0 && count_1h == 5.0 &&
-      sum_1h == 6.0 && count_24h == 7.0 && sum_24h == 8.0 && away_from_home == 9.0 && late == 10.0 &&
-      merchant_category == "Fuel" && location == "Lyon" && channel == "ATM" && currency == "CHF"`,
+    when: [
+      ...FEATURES.map((name, i) => `${name} == ${i + 1}.0`),
+      'merchant_category == "Fuel" && location == "Lyon" && channel == "ATM" && currency == "CHF"',
+    ].join(' && '),
   }).rules
   const tx = transaction({ merchant_category: 'Fuel', channel: 'ATM', currency: 'CHF' })
-  const row = Float64Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+  const row = Float64Array.from([0, ...FEATURES.keys()], (_, i) => i)
   assert.equal(rule.hits(fillContext({}, FEATURES, tx, row, 1)), true)
   assert.equal(rule.hits(fillContext({}, FEATURES, { ...tx, currency: 'EUR' }, row, 1)), false)
 })
