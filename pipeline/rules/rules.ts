@@ -157,10 +157,12 @@ function hits(evaluate: Rule['hits'], context: RuleContext): boolean {
 
 const PLACEHOLDER = /\{(\w+)\}/g
 
-/** The message with each {name} replaced by what the context has; numbers with two decimals. */
+const shown = new Intl.NumberFormat('en', { maximumFractionDigits: 2 })
+
+/** The message with each {name} replaced by what the context has; numbers with at most two decimals. */
 export const fillIn = (message: string, context: RuleContext): string =>
   message.replaceAll(PLACEHOLDER, (_, name: string) => {
     const value = context[name]
     if (typeof value === 'string') return value
-    return Number.isNaN(value) ? 'unknown' : String(Math.round(value * 100) / 100)
+    return Number.isNaN(value) ? 'unknown' : shown.format(value)
   })

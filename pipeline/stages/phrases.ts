@@ -23,7 +23,7 @@ const lastDay: Phrase = (c) =>
 const deviation: Phrase = (c) =>
   `${number(c.deviation)} standard deviations from the account's mean of ${money(c.account_mean)}`
 const away: Phrase = (c) =>
-  c.away_from_home === 1 ? `${c.location} instead of ${c.home}` : `the place, ${c.location}`
+  c.away_from_home === 1 ? `in ${c.location} instead of ${c.home}` : `the place, ${c.location}`
 const bursts: Phrase = (c) =>
   `${times(c.big_14d, 'unusually large purchase', 'unusually large purchases')} in the 14 days before`
 const merchantFrauds: Phrase = (c) =>
