@@ -16,6 +16,7 @@ const commands: Record<string, () => Promise<{ command: () => Command }>> = {
   servers: () => import('./local/servers-command.ts'),
   migrate: () => import('../schemas/migrate-command.ts'),
   produce: () => import('../pipeline/produce/command.ts'),
+  labels: () => import('../pipeline/labels/command.ts'),
   pipeline: () => import('../pipeline/command.ts'),
   api: () => import('../api/command.ts'),
   train: () => import('../pipeline/train/command.ts'),

@@ -86,6 +86,23 @@ export function createMetrics() {
       labelNames: ['partition'] as const,
       registers,
     }),
+    labels: new Counter({
+      name: 'weir_labels_stored_total',
+      help: 'Labels of the topic that were stored, by what they say. What has no label is in neither',
+      labelNames: ['verdict'] as const,
+      registers,
+    }),
+    labelsRepeated: new Counter({
+      name: 'weir_labels_repeated_total',
+      help: 'Labels of the topic that were stored already',
+      registers,
+    }),
+    labelsLag: new Gauge({
+      name: 'weir_labels_lag_records',
+      help: 'Records in the labels topic behind what is stored',
+      labelNames: ['partition'] as const,
+      registers,
+    }),
     queued: new Gauge({
       name: 'weir_queued_batches',
       help:
@@ -119,6 +136,7 @@ export function createMetrics() {
     }),
   }
   for (const code of Object.keys(REJECT_CODES) as RejectCode[]) metrics.deadLetters.inc({ code }, 0)
+  for (const verdict of ['fraud', 'genuine']) metrics.labels.inc({ verdict }, 0)
   for (const outcome of ['stored', 'fenced', 'dropped']) metrics.batches.inc({ outcome }, 0)
   return metrics
 }

@@ -29,6 +29,7 @@ export const shape = {
   KAFKA_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1000).max(1_800_000).default(10_000),
   TRANSACTIONS_TOPIC: z.string().min(1).default('transactions'),
   DEAD_LETTER_TOPIC: z.string().min(1).default('transactions.dead-letter'),
+  LABELS_TOPIC: z.string().min(1).default('labels'),
   CREATE_TOPICS: flag.optional(),
   TOPIC_PARTITIONS: positive.default(6),
   SCHEMA_REGISTRY_URL: url('http:', 'https:').optional(),

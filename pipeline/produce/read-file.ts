@@ -27,18 +27,37 @@ export interface FileOptions {
  * @throws when it cannot be opened; the batches throw when the header cannot be used or the file is damaged
  */
 export async function readFile(path: string, { warn, signal }: FileOptions): Promise<TransactionFile> {
+  const { isNdjson, bytes, fraction } = await openFile(path, signal)
+  const parse = isNdjson ? parseNdjson : parseCsv
+  return { batches: withPath(path, parse(bytes, warn)), fraction }
+}
+
+export interface OpenFile {
+  /** Else it is CSV. */
+  isNdjson: boolean
+  /** Unzipped. */
+  bytes: AsyncIterable<Buffer>
+  fraction(): number | undefined
+}
+
+/** Opens any file of lines in the same way. @throws when it cannot be opened */
+export async function openFile(path: string, signal?: AbortSignal): Promise<OpenFile> {
   const raw: Readable = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES })
   if (signal) addAbortSignal(signal, raw)
   try {
     const content = await peek(await unzipped(raw))
-    const parse = isNdjson(path, content.first) ? parseNdjson : parseCsv
-    return { batches: withPath(path, parse(content.all, warn)), fraction: fractionOf(path, raw) }
+    return {
+      isNdjson: isNdjson(path, content.first),
+      bytes: content.all,
+      fraction: fractionOf(path, raw),
+    }
   } catch (error) {
     throw withCause(path, error)
   }
 }
 
-async function* withPath(path: string, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+/** Errors on the way name the file. */
+export async function* withPath<T>(path: string, batches: AsyncIterable<T>): AsyncGenerator<T> {
   try {
     yield* batches
   } catch (error) {

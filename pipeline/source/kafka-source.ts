@@ -351,7 +351,8 @@ export class KafkaSource {
   }
 }
 
-const toRecord = (message: KafkaMessage): SourceRecord => ({
+/** A record of kafkajs as ours. */
+export const toRecord = (message: KafkaMessage): SourceRecord => ({
   offset: Number(message.offset),
   timestamp: Number(message.timestamp),
   key: message.key,

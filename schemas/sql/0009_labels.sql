@@ -1,18 +1,18 @@
 -- Up Migration
 
 -- What transactions turned out to be, by whoever said so: never altered. Of several labels of one transaction the one
--- counts that became known last.
+-- counts that became known last. Without is_fraud an earlier word was taken back, and nobody else has said anything.
 CREATE TABLE labels (
   id             bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   transaction_id text        NOT NULL,
   timestamp      timestamptz NOT NULL,
-  is_fraud       boolean     NOT NULL,
+  is_fraud       boolean,
   origin         text        NOT NULL,
   known_at       timestamptz NOT NULL,
   recorded_at    timestamptz NOT NULL DEFAULT now()
 );
 -- A label that is delivered twice is there once. Begins with the transaction: it is what finds its labels.
-CREATE UNIQUE INDEX labels_once ON labels (transaction_id, timestamp, known_at, origin, is_fraud);
+CREATE UNIQUE INDEX labels_once ON labels (transaction_id, timestamp, known_at, origin, is_fraud) NULLS NOT DISTINCT;
 -- The labels of a day's transactions, and those that became known of late.
 CREATE INDEX labels_time ON labels (timestamp);
 CREATE INDEX labels_known ON labels (known_at);
