@@ -38,7 +38,8 @@ export async function watch(options: WatchdogOptions): Promise<void> {
     const stalledMs = performance.now() - last.at
     if (closing.aborted || stalledMs < stallMs * (rejoined ? 2 : 1)) continue
     // Kafka itself being away is not ours to mend either: the client connects again by itself.
-    const behind = await lag().catch(() => 0)
+    const unanswered = sleep(stallMs / 2, 0, { ref: false })
+    const behind = await Promise.race([lag().catch(() => 0), unanswered])
     if (behind === 0) {
       last = { stored: stored(), at: performance.now() }
       continue

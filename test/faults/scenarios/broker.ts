@@ -59,6 +59,7 @@ async function connectionsCut(ctx: Ctx): Promise<void> {
       await sleepUpTo(ctx, 300)
       proxy.cut(ctx.random, 0.7)
     }
+    proxy.cutInside(10_000)
     await world.untilProgress(`progress after cuts (${round})`)
   }
   ctx.hold('X', proxy.cuts >= rounds, `only ${proxy.cuts} connections were cut`)
