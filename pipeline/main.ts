@@ -15,13 +15,14 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
   const topic = settings.TRANSACTIONS_TOPIC
   const kafka = createKafka(settings.KAFKA_BROKERS, settings.KAFKA_GROUP_ID, log)
   const admin = kafka.admin()
-  await admin.connect().catch((cause) => {
-    throw new Error(`no connection to Kafka at ${settings.KAFKA_BROKERS} (KAFKA_BROKERS): ${cause.message}`, {
+  try {
+    await admin.connect()
+    if (mayCreateTopics(settings)) await createTopics(admin, settings)
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new Error(`Kafka at ${settings.KAFKA_BROKERS} (KAFKA_BROKERS) cannot be used: ${message}`, {
       cause,
     })
-  })
-  try {
-    if (mayCreateTopics(settings)) await createTopics(admin, settings)
   } finally {
     await admin.disconnect()
   }
@@ -44,7 +45,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
       closing,
       onFetched: (partition, highWatermark) => progress.onFetched(partition, highWatermark),
       onAssigned: (partitions) => progress.onAssigned(partitions),
-      onTaken: (partition) => progress.onTaken(partition),
+      onTaken: (partition, position) => progress.onTaken(partition, position),
     })
     return {
       source,

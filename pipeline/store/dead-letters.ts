@@ -1,6 +1,6 @@
 import { appendFile } from 'node:fs/promises'
 import type { Producer } from 'kafkajs'
-import type { Reject } from '../errors.ts'
+import type { Reject, SourceRecord } from '../errors.ts'
 
 /** Where rejected records go. Resolves when they are safe: the position moves only then. */
 export interface DeadLetters {
@@ -9,7 +9,7 @@ export interface DeadLetters {
 
 const REQUEST_BYTES = 500_000
 const REQUEST_RECORDS = 1000
-/** Headers and framing of a dead letter, generously. */
+/** Our headers and the framing of a dead letter, generously. */
 const OVERHEAD_BYTES = 1024
 
 /** The rejects from `from` on that one request takes: at least one, together not much above half a megabyte. */
@@ -17,28 +17,29 @@ export function oneRequest(rejects: Reject[], from: number): Reject[] {
   let bytes = 0
   let end = from
   while (end < rejects.length && end - from < REQUEST_RECORDS) {
-    const { key, value } = rejects[end].record
-    bytes += OVERHEAD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
+    bytes += OVERHEAD_BYTES + sizeOf(rejects[end].record)
     if (bytes > REQUEST_BYTES && end > from) break
     end++
   }
   return rejects.slice(from, end)
 }
 
+function sizeOf({ key, value, headers = {} }: SourceRecord): number {
+  let bytes = (key?.length ?? 0) + (value?.length ?? 0)
+  for (const [name, given] of Object.entries(headers))
+    for (const one of [given].flat()) bytes += name.length + (one?.length ?? 0)
+  return bytes
+}
+
 /** To the dead-letter topic: the original key, value and headers, and headers that say where from and why. */
 export function kafkaDeadLetters(producer: Producer, deadLetterTopic: string): DeadLetters {
   return {
     async send(topic, partition, rejects) {
-      // One request each: together they could exceed a request's largest size, and they are few.
-      for (const { record, code, message } of rejects) {
-        const { key, value, headers } = record
-        const origin = originHeaders(topic, partition, { record, code, message })
-        await producer.send({
-          topic: deadLetterTopic,
-          acks: -1,
-          messages: [{ key, value, headers: { ...headers, ...origin } }],
-        })
-      }
+      const messages = rejects.map((reject) => {
+        const { key, value, headers } = reject.record
+        return { key, value, headers: { ...headers, ...originHeaders(topic, partition, reject) } }
+      })
+      await producer.send({ topic: deadLetterTopic, acks: -1, messages })
     },
   }
 }

@@ -48,8 +48,13 @@ export const postgresSessions =
     const client = createClient(connection)
     client.on('error', onLost)
     await client.connect()
-    await endPredecessor(client)
-    await limitLockWaits(client)
+    try {
+      await endPredecessor(client)
+      await limitLockWaits(client)
+    } catch (error) {
+      client.end().catch(() => {})
+      throw error
+    }
     const run = async (statement: string) => void (await client.query(statement))
     return {
       begin: () => run('BEGIN'),
