@@ -13,7 +13,7 @@ import { Progress } from './progress.ts'
 import { loadRules } from './rules/rules.ts'
 import type { Source } from './source/source.ts'
 import { score } from './stages/score.ts'
-import { store } from './stages/store.ts'
+import { laneOf, store } from './stages/store.ts'
 import { keepCheckpoints } from './store/checkpointer.ts'
 import { CopyEncoder } from './store/copy-encoder.ts'
 import type { DeadLetters } from './store/dead-letters.ts'
@@ -84,12 +84,11 @@ export async function runStages(
     () => progress.ready && !waitsForServer(),
   )
   log.info({ url: health.url }, 'metrics and health are served')
-  const laneOf = (partition: number) => laneName(connection, partition % settings.LANES)
   const ownership = {
     // The first rows come once a large partition is sorted.
     withRecovery: postgresRecovery({ ...connection, queryTimeoutMs: 120_000 }),
     latenessMs: settings.ALLOWED_LATENESS * 3_600_000,
-    laneOf,
+    laneOf: (partition: number) => laneName(connection, laneOf(partition, settings.LANES)),
     log,
   }
   const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })

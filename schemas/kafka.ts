@@ -8,17 +8,16 @@ import './kafkajs-mends.ts'
 import type { Logger } from './log.ts'
 import type { Settings } from './settings.ts'
 
-/** The one place that makes kafkajs clients: it is unmaintained, so what it lacks is added here. */
-
 // Node has zstd itself; kafkajs knows the codec's number and leaves the code to the user.
 kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
   compress: (encoder: { buffer: Buffer }) => promisify(zstdCompress)(encoder.buffer),
   decompress: (buffer: Buffer) => promisify(zstdDecompress)(buffer),
 })
 
-/** Whatever goes wrong is tried again after 2 s at most. Given in full: kafkajs' own values hang on NODE_ENV. */
+/** Whatever goes wrong is tried again after 2 s at most. Given in full: kafkajs' own values depend on NODE_ENV. */
 const RETRY = { initialRetryTime: 300, multiplier: 2, factor: 0.2, maxRetryTime: 2000, retries: 5 }
 
+/** The one place that makes kafkajs clients: it is unmaintained, so what it lacks is added here. */
 export function createKafka(brokers: string[], clientId: string, log: Logger): Kafka {
   return new kafkajs.Kafka({
     brokers,

@@ -29,8 +29,6 @@ export interface WorldOptions {
 }
 
 export interface ConcludeOptions {
-  /** More where there is a backlog to work off. */
-  healSeconds?: number
   /** `none` where no quiet run can read the topic any more. */
   quiet?: 'none'
 }
@@ -139,16 +137,14 @@ export class World {
     return ends.reduce((sum, end) => sum + end, 0) - (await this.progress())
   }
 
-  /**
-   * Stops the traffic, waits for lag 0 (P), ends the processes (SIGTERM), and checks L, O, S and D.
-   */
-  async conclude({ healSeconds = HEALING_SECONDS, quiet }: ConcludeOptions = {}): Promise<void> {
+  /** Stops the traffic, waits for lag 0 (P), ends the processes (SIGTERM), and checks L, O, S and D. */
+  async conclude({ quiet }: ConcludeOptions = {}): Promise<void> {
     const ctx = this.#ctx
     const { settings } = this
     await this.sender.stop()
     const began = performance.now()
     try {
-      await untilProcessed(settings, { seconds: healSeconds })
+      await untilProcessed(settings, { seconds: HEALING_SECONDS })
       ctx.note(`lag 0 after ${((performance.now() - began) / 1000).toFixed(1)} s`)
       // Not long: one a second is written. What a process had in memory at the end is looked at in there.
       if (this.#running.size > 0) await untilCheckpointed(settings)
