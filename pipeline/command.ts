@@ -28,14 +28,16 @@ export function command(): Command {
         },
         () => process.exit(1),
       )
-      // A worker whose parent is gone has nobody to start it again.
+      // A worker whose parent is gone has nobody to start it again. To wait for that must not keep it alive.
       process.on('disconnect', () => closing.abort())
+      process.channel?.unref()
 
       const processes = workers ?? settings.WORKERS
       if (processes > 1) {
         await superviseWorkers({
           count: processes,
           metricsPort: settings.PIPELINE_METRICS_PORT,
+          graceMs: 1000 * settings.SHUTDOWN_SECONDS + 2000,
           log,
           closing: closing.signal,
         })

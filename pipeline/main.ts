@@ -1,6 +1,6 @@
 import { createKafka, createTopics } from '../schemas/kafka.ts'
 import type { Logger } from '../schemas/log.ts'
-import { createRegistry } from '../schemas/registry.ts'
+import { createSchemaReader } from '../schemas/registry.ts'
 import { mayCreateTopics, type Needed } from '../schemas/settings.ts'
 import { Writers } from './decode/writers.ts'
 import { keyPartitioner } from './produce/partitioner.ts'
@@ -32,7 +32,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
   const producer = kafka.producer({ createPartitioner: keyPartitioner })
   await producer.connect()
   const running = runStages(settings, topic, log, ({ closing, ownership, progress }) => {
-    const writers = new Writers(createRegistry(settings.SCHEMA_REGISTRY_URL), log, closing)
+    const writers = new Writers(createSchemaReader(settings.SCHEMA_REGISTRY_URL), log, closing)
     const source = new KafkaSource({
       ...ownership,
       kafka,

@@ -81,7 +81,7 @@ export async function runStages(
     settings.HOST,
     settings.PIPELINE_METRICS_PORT,
     metrics.registry,
-    () => progress.ready && !waitsForServer(),
+    () => progress.ready && source.isAnswered && !waitsForServer(),
   )
   log.info({ url: health.url }, 'metrics and health are served')
   const ownership = {

@@ -45,6 +45,7 @@ export class KafkaSource implements Source {
   #join = 0
   /** Recoveries under way. */
   taking = 0
+  #answeredAt = performance.now()
   readonly #holes: Holes
   /** By the join under which they are being taken. */
   readonly #beingTaken = new Map<number, number>()
@@ -72,9 +73,19 @@ export class KafkaSource implements Source {
     })
   }
 
+  /** It is asked ten times a second, or while the queue is full at each heartbeat. */
+  get isAnswered(): boolean {
+    return performance.now() - this.#answeredAt < Math.max(8000, 2 * this.#heartbeatMs)
+  }
+
   async start(): Promise<void> {
     const { topic } = this.#options
-    const { GROUP_JOIN, CRASH, START_BATCH_PROCESS } = this.#consumer.events
+    const { GROUP_JOIN, CRASH, START_BATCH_PROCESS, FETCH, HEARTBEAT } = this.#consumer.events
+    const isAlive = () => {
+      this.#answeredAt = performance.now()
+    }
+    this.#consumer.on(FETCH, isAlive)
+    this.#consumer.on(HEARTBEAT, isAlive)
     this.#consumer.on(GROUP_JOIN, (event) => this.#joined(event))
     // kafkajs restarts itself after what it holds to pass; for the rest the process must end, since it would idle.
     this.#consumer.on(CRASH, ({ payload }) => {
@@ -246,8 +257,8 @@ export class KafkaSource implements Source {
     const fetchedFrom = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset)
     if (owner.last !== null) return this.#compareLast(owner, owner.last, fetchedFrom, batch.messages[0])
     if (fetchedFrom !== owner.cursor) {
-      // kafkajs jumps to the first record that is left when retention has passed ours.
-      if (fetchedFrom > owner.cursor) refuseGap(owner, await this.#range(owner.partition))
+      // kafkajs jumps to the first record that there is when retention has passed ours, or the topic was made anew.
+      refuseGap(owner, await this.#range(owner.partition))
       this.#seek(owner)
       return
     }

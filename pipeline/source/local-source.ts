@@ -30,6 +30,7 @@ export interface LocalSourceOptions extends OwnershipOptions {
 export class LocalSource implements Source, TransactionSink {
   readonly queue: BatchQueue
   readonly taking = 0
+  readonly isAnswered = true
   readonly #options: LocalSourceOptions
   readonly #owned: Ownership[] = []
   #ended = false

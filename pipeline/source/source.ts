@@ -13,6 +13,8 @@ export interface Source {
   rejoin(): Promise<void>
   /** The next offset of each partition of the topic. */
   ends(): Promise<Map<number, number>>
+  /** Whether there was a sign of life from Kafka of late. */
+  readonly isAnswered: boolean
   /** Recoveries under way. */
   readonly taking: number
   /** The partitions that are ours now. */

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto'
 import { appendFile } from 'node:fs/promises'
-import type { Producer } from 'kafkajs'
+import kafkajs, { type CompressionTypes, type Message, type Producer } from 'kafkajs'
 import type { Reject, SourceRecord } from '../errors.ts'
 
 /** Where rejected records go. Resolves when they are safe: the position moves only then. */
@@ -39,9 +40,38 @@ export function kafkaDeadLetters(producer: Producer, deadLetterTopic: string): D
         const { key, value, headers } = reject.record
         return { key, value, headers: { ...headers, ...originHeaders(topic, partition, reject) } }
       })
-      await producer.send({ topic: deadLetterTopic, acks: -1, messages })
+      const send = (some: Message[], compression?: CompressionTypes) =>
+        producer.send({ topic: deadLetterTopic, acks: -1, messages: some, compression })
+      await orIfTooLarge(send(messages), async () => {
+        for (const message of messages) await sendLarge(message, send)
+      })
     },
   }
+}
+
+type Send = (messages: Message[], compression?: CompressionTypes) => Promise<unknown>
+
+/** What is small while compressed may have come through the topic's limit: so it goes, too, else its beginning. */
+const sendLarge = (message: Message, send: Send): Promise<unknown> =>
+  orIfTooLarge(send([message], kafkajs.CompressionTypes.GZIP), () => send([beginningOf(message)]))
+
+async function orIfTooLarge(sent: Promise<unknown>, otherwise: () => Promise<unknown>): Promise<void> {
+  try {
+    await sent
+  } catch (error) {
+    if ((error as { type?: string }).type !== 'MESSAGE_TOO_LARGE') throw error
+    await otherwise()
+  }
+}
+
+const BEGINNING_BYTES = 64 * 1024
+
+/** With a header that tells the whole's size and digest. */
+function beginningOf({ key, value, headers }: Message): Message {
+  const whole = Buffer.from(value ?? '')
+  const digest = createHash('sha256').update(whole).digest('hex')
+  const cut = `${whole.length} bytes, SHA-256 ${digest}`
+  return { key, value: whole.subarray(0, BEGINNING_BYTES), headers: { ...headers, 'weir-cut': cut } }
 }
 
 /** To a file of JSON lines, where there is no Kafka. Keys and values are base64. */

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { createRandom } from '../../pipeline/produce/random.ts'
+import { endWithReader } from '../../schemas/end-with-reader.ts'
 import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { runControls } from './controls.ts'
 import { asJson, renderTable, renderTotals } from './report.ts'
@@ -47,6 +48,7 @@ const command = new Command('npm run test:faults --')
 await command.parseAsync()
 
 async function main(options: Options): Promise<void> {
+  endWithReader()
   if (options.list) {
     for (const { id, title, quick } of scenarios)
       console.log(`${id.padEnd(4)}${quick ? 'quick ' : '      '}${title}`)

@@ -75,7 +75,9 @@ async function brokerStopped(ctx: Ctx): Promise<void> {
   await world.untilProgress('the first progress')
   global.process.kill(kafka.pid, 'SIGSTOP')
   try {
-    await sleep(60_000)
+    await sleep(10_000)
+    ctx.hold('H', (await health(process, 'ready')) === 503, '/health/ready is not 503 after 10 s')
+    await sleep(50_000)
     ctx.hold('H', (await health(process, 'live')) === 200, '/health/live is not 200')
   } finally {
     global.process.kill(kafka.pid, 'SIGCONT')
