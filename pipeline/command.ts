@@ -14,7 +14,8 @@ export function command(): Command {
     .option('--workers <n>', 'processes that share the partitions; default: the setting WORKERS', count)
     .addHelpText(
       'after',
-      '\nNeeds KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL; see .env.example for all settings.',
+      `\nNeeds KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL; see .env.example for all settings. Metrics and health are
+served on PIPELINE_METRICS_PORT; with N workers on as many ports from there on.`,
     )
     .action(async ({ workers }: { workers?: number }) => {
       const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL'])
