@@ -82,6 +82,11 @@ export const controls: Control[] = [
       },
       {
         file: SOURCE,
+        from: 'if (owner.last !== null) return this.#compareLast(',
+        to: 'if (Date.now() < 0) return this.#compareLast(',
+      },
+      {
+        file: SOURCE,
         from: 'if (fetchedFrom !== owner.cursor) {',
         to: 'owner.cursor = owner.position = fetchedFrom\nif (fetchedFrom !== owner.cursor) {',
       },
