@@ -7,6 +7,7 @@ import { startApi } from './main.ts'
 export function command(): Command {
   return new Command()
     .description('Serve the HTTP API and the analysts’ page on HOST:PORT until SIGTERM or Ctrl-C.')
+    .addHelpText('after', '\nNeeds DATABASE_URL and API_KEY; see .env.example for all settings.')
     .action(async () => {
       const settings = loadSettings(['DATABASE_URL', 'API_KEY'])
       const log = createLogger('api', settings.LOG_LEVEL)

@@ -49,6 +49,7 @@ export async function prepareGround({ settings, progress, signal }: GroundOption
     DATABASE_URL,
     TRANSACTIONS_TOPIC: topic,
     DEAD_LETTER_TOPIC: `${topic}.dead-letter`,
+    LABELS_TOPIC: `${topic}.labels`,
     CREATE_TOPICS: true,
     REGISTER_SCHEMAS: true,
     API_KEY: undefined, // nothing that runs here needs it

@@ -1,9 +1,11 @@
+import { once } from 'node:events'
 import { Command, InvalidArgumentError } from 'commander'
-import { createLogger } from '../schemas/log.ts'
+import { createLogger, type Logger } from '../schemas/log.ts'
 import { loadSettings } from '../schemas/settings.ts'
 import { onStopSignal } from '../schemas/stop-signals.ts'
 import { armFailpoint } from './failpoint.ts'
-import { startPipeline } from './main.ts'
+import { type PipelineSettings, startPipeline } from './main.ts'
+import { within } from './within.ts'
 import { superviseWorkers } from './workers.ts'
 
 export function command(): Command {
@@ -12,7 +14,8 @@ export function command(): Command {
     .option('--workers <n>', 'processes that share the partitions; default: the setting WORKERS', count)
     .addHelpText(
       'after',
-      '\nNeeds KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL; see .env.example for all settings.',
+      `\nNeeds KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL; see .env.example for all settings. Metrics and health are
+served on PIPELINE_METRICS_PORT; with N workers on as many ports from there on.`,
     )
     .action(async ({ workers }: { workers?: number }) => {
       const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL'])
@@ -26,28 +29,35 @@ export function command(): Command {
         },
         () => process.exit(1),
       )
-      // A worker whose parent is gone has nobody to start it again.
+      // A worker whose parent is gone has nobody to start it again. To wait for that must not keep it alive.
       process.on('disconnect', () => closing.abort())
+      process.channel?.unref()
 
       const processes = workers ?? settings.WORKERS
       if (processes > 1) {
         await superviseWorkers({
           count: processes,
           metricsPort: settings.PIPELINE_METRICS_PORT,
+          graceMs: 1000 * settings.SHUTDOWN_SECONDS + 2000,
           log,
           closing: closing.signal,
         })
       } else {
-        const pipeline = await startPipeline(settings, log)
-        closing.signal.addEventListener('abort', () => {
-          pipeline.stop().catch((error) => log.error({ err: error }, 'stopping failed'))
-        })
-        if (closing.signal.aborted) await pipeline.stop()
-        await pipeline.done
+        await runUntilClosing(settings, log, closing.signal)
       }
       log.info('stopped')
       process.exit(0) // kafkajs may keep a reconnecting socket alive
     })
+}
+
+/** A server that does not answer may hold up the start, but not the stop: nothing is lost by not waiting for it. */
+async function runUntilClosing(settings: PipelineSettings, log: Logger, closing: AbortSignal): Promise<void> {
+  const starting = startPipeline(settings, log)
+  const running = starting.then((pipeline) => pipeline.done)
+  running.catch(() => {}) // when it is too late to matter
+  if (!closing.aborted) await Promise.race([running, once(closing, 'abort')])
+  if (!closing.aborted) return
+  if (await within(settings.SHUTDOWN_SECONDS * 1000, starting)) await (await starting).stop()
 }
 
 function count(text: string): number {

@@ -38,6 +38,11 @@ export interface SourceRecord {
   headers?: Record<string, Buffer | string | (Buffer | string)[] | undefined>
 }
 
+/** A stored state that cannot be read: it is rebuilt. */
+export class DamagedCheckpoint extends Error {
+  override name = 'DamagedCheckpoint'
+}
+
 /** Something that no retry mends: the process must stop and say so. */
 export class FatalError extends Error {
   override readonly name = 'FatalError'

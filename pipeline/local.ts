@@ -24,7 +24,7 @@ export async function startLocalPipeline(
       queueBatches: settings.QUEUE_BATCHES,
       onFetched: (partition, highWatermark) => progress.onFetched(partition, highWatermark),
       onAssigned: (partitions) => progress.onAssigned(partitions),
-      onTaken: (partition) => progress.onTaken(partition),
+      onTaken: (partition, position) => progress.onTaken(partition, position),
     })
     sink = source
     const registry = { getSchema: async () => transactionType as never }

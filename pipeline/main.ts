@@ -1,6 +1,6 @@
 import { createKafka, createTopics } from '../schemas/kafka.ts'
 import type { Logger } from '../schemas/log.ts'
-import { createRegistry } from '../schemas/registry.ts'
+import { createSchemaReader } from '../schemas/registry.ts'
 import { mayCreateTopics, type Needed } from '../schemas/settings.ts'
 import { Writers } from './decode/writers.ts'
 import { keepLabels } from './labels/keep-labels.ts'
@@ -16,13 +16,14 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
   const topic = settings.TRANSACTIONS_TOPIC
   const kafka = createKafka(settings.KAFKA_BROKERS, settings.KAFKA_GROUP_ID, log)
   const admin = kafka.admin()
-  await admin.connect().catch((cause) => {
-    throw new Error(`no connection to Kafka at ${settings.KAFKA_BROKERS} (KAFKA_BROKERS): ${cause.message}`, {
+  try {
+    await admin.connect()
+    if (mayCreateTopics(settings)) await createTopics(admin, settings)
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new Error(`Kafka at ${settings.KAFKA_BROKERS} (KAFKA_BROKERS) cannot be used: ${message}`, {
       cause,
     })
-  })
-  try {
-    if (mayCreateTopics(settings)) await createTopics(admin, settings)
   } finally {
     await admin.disconnect()
   }
@@ -33,7 +34,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
   await producer.connect()
   const deadLetters = kafkaDeadLetters(producer, settings.DEAD_LETTER_TOPIC)
   const running = runStages(settings, topic, log, ({ closing, ownership, progress }) => {
-    const writers = new Writers(createRegistry(settings.SCHEMA_REGISTRY_URL), log, closing)
+    const writers = new Writers(createSchemaReader(settings.SCHEMA_REGISTRY_URL), log, closing)
     const source = new KafkaSource({
       ...ownership,
       kafka,
@@ -46,7 +47,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
       closing,
       onFetched: (partition, highWatermark) => progress.onFetched(partition, highWatermark),
       onAssigned: (partitions) => progress.onAssigned(partitions),
-      onTaken: (partition) => progress.onTaken(partition),
+      onTaken: (partition, position) => progress.onTaken(partition, position),
     })
     return {
       source,

@@ -38,8 +38,9 @@ export class Progress {
     }
   }
 
-  onTaken(partition: number): void {
+  onTaken(partition: number, position: number): void {
     this.#untaken?.delete(partition)
+    this.#positions.set(partition, position)
   }
 
   onFetched(partition: number, highWatermark: number): void {

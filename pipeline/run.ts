@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
-import type { Batch, Ownership } from './batch.ts'
+import type { Batch } from './batch.ts'
+import { Committer } from './committer.ts'
 import type { Writers } from './decode/writers.ts'
 import { FatalError } from './errors.ts'
 import { loadRates } from './features/rates.ts'
@@ -13,9 +14,9 @@ import { loadActiveModel } from './models/store.ts'
 import { fraudPipeline } from './pipeline.ts'
 import { Progress } from './progress.ts'
 import { loadRules } from './rules/rules.ts'
-import type { BatchQueue } from './source/batch-queue.ts'
+import type { Source } from './source/source.ts'
 import { score } from './stages/score.ts'
-import { store } from './stages/store.ts'
+import { laneOf, store } from './stages/store.ts'
 import { keepCheckpoints } from './store/checkpointer.ts'
 import { CopyEncoder } from './store/copy-encoder.ts'
 import type { DeadLetters } from './store/dead-letters.ts'
@@ -26,26 +27,7 @@ import { postgresCheckpoints, postgresRecovery } from './store/recovery.ts'
 import { postgresReferences, StoredReferences } from './store/references.ts'
 import { postgresSessions } from './store/session.ts'
 import { watch } from './watchdog.ts'
-
-/** Where records come from: Kafka, or this very process. */
-export interface Source {
-  queue: BatchQueue
-  start(): Promise<void>
-  /** Stops fetching and ends the queue. */
-  stop(): Promise<void>
-  /** Tells the outside how far a partition is; only for tools. */
-  commit(owner: Ownership, nextOffset: number): Promise<void>
-  /** Joins anew, after a stall. */
-  rejoin(): Promise<void>
-  /** Records beyond the stored positions of our partitions. */
-  lag(): Promise<number>
-  /** Recoveries under way. */
-  readonly taking: number
-  /** The partitions that are ours now. */
-  owned(): Iterable<Ownership>
-  /** Takes a partition anew from its stored position. */
-  retake(owner: Ownership): Promise<void>
-}
+import { within } from './within.ts'
 
 /** What differs between the ways to run. */
 export interface Ends {
@@ -71,9 +53,6 @@ interface Shared {
   ownership: OwnershipOptions
   progress: Progress
 }
-
-/** Offsets go to Kafka this often: they are for lag tools only. */
-const COMMIT_EVERY_MS = 5000
 
 /**
  * Loads rules and model, joins the stages, and starts the source.
@@ -107,15 +86,15 @@ export async function runStages(
     settings.HOST,
     settings.PIPELINE_METRICS_PORT,
     metrics.registry,
-    () => progress.ready && !waitsForServer(),
+    () => progress.ready && source.isAnswered && !waitsForServer(),
   )
   log.info({ url: health.url }, 'metrics and health are served')
-  const laneOf = (partition: number) => laneName(connection, partition % settings.LANES)
   const ownership = {
-    withRecovery: postgresRecovery(connection),
+    // The first rows come once a large partition is sorted.
+    withRecovery: postgresRecovery({ ...connection, queryTimeoutMs: 120_000 }),
     latenessMs: settings.ALLOWED_LATENESS * 3_600_000,
     rates: loadRates(settings.BASE_CURRENCY, settings.RATES_FILE),
-    laneOf,
+    laneOf: (partition: number) => laneName(connection, laneOf(partition, settings.LANES)),
     log,
   }
   const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })
@@ -213,9 +192,14 @@ export async function runStages(
   })
   const watchdog = watch({
     stallMs: settings.WATCHDOG_SECONDS * 1000,
-    stored: () => progress.processed,
+    owned: () => source.owned(),
+    async ends() {
+      const ends = await source.ends()
+      // While nothing is fetched, nobody else tells how the lag grows.
+      for (const { partition } of source.owned()) progress.onFetched(partition, ends.get(partition) ?? 0)
+      return ends
+    },
     excused: () => source.taking > 0 || waitsForServer(),
-    lag: () => source.lag(),
     rejoin: () => source.rejoin(),
     metrics,
     log,
@@ -250,51 +234,4 @@ const laneName = ({ application_name }: ConnectionOptions, lane: number): string
 async function allStored(source: Source, lastDay: number): Promise<void> {
   const isOld = ({ references }: Batch) => references.keys().some((day) => day <= lastDay)
   while ([...source.owned()].some(({ lost, judged }) => !lost && judged.some(isOld))) await sleep(5)
-}
-
-/** Tells Kafka the newest positions every few seconds; a failure only leaves a tool's view a little old. */
-class Committer {
-  readonly #pending = new Map<Ownership, number>()
-  readonly #timer: NodeJS.Timeout
-  readonly #source: Source
-  readonly #log: Logger
-
-  constructor(source: Source, log: Logger) {
-    this.#source = source
-    this.#log = log
-    this.#timer = setInterval(() => void this.flush(), COMMIT_EVERY_MS)
-  }
-
-  note(owner: Ownership, nextOffset: number): void {
-    this.#pending.set(owner, nextOffset)
-  }
-
-  async flush(): Promise<void> {
-    const pending = [...this.#pending]
-    this.#pending.clear()
-    for (const [owner, nextOffset] of pending) {
-      await this.#source.commit(owner, nextOffset).catch((error) => {
-        this.#log.debug({ err: error }, "Kafka's own offset was not moved")
-      })
-    }
-  }
-
-  stop(): void {
-    clearInterval(this.#timer)
-  }
-}
-
-/** @returns whether the promise was fulfilled in time */
-async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
-  const timer = new AbortController()
-  const late = sleep(ms, false, { signal: timer.signal }).catch(() => false)
-  const inTime = await Promise.race([
-    promise.then(
-      () => true,
-      () => false,
-    ),
-    late,
-  ])
-  timer.abort()
-  return inTime
 }

@@ -1,17 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../schemas/log.ts'
+import type { Ownership } from './batch.ts'
 import { FatalError } from './errors.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface WatchdogOptions {
   /** So long without progress is a stall, milliseconds. */
   stallMs: number
-  /** Anything that grows when records are stored. */
-  stored: () => number
+  /** Our partitions, and how far each is stored. */
+  owned: () => Iterable<Pick<Ownership, 'partition' | 'committed'>>
+  /** The end of each partition of the topic; asks Kafka itself. */
+  ends: () => Promise<Map<number, number>>
   /** True while a server is waited for: that is no stall, and no restart would mend it. */
   excused: () => boolean
-  /** Records that Kafka holds beyond the stored positions of our partitions; asks Kafka itself. */
-  lag: () => Promise<number>
   /** Leaves the group and joins it again. */
   rejoin: () => Promise<void>
   metrics: Metrics
@@ -19,38 +20,67 @@ export interface WatchdogOptions {
   closing: AbortSignal
 }
 
+/** A stall is to be seen so often. Looks are counted, not time: while the whole process or machine slept, nothing stood. */
+const LOOKS = 10
+
+/** A partition with work, seen at each look, whose position has not moved since. */
+interface Standing {
+  position: number
+  behind: number
+  /** So often it was seen there. */
+  looks: number
+  rejoined: boolean
+}
+
 /**
  * Some hangs of the client are known and end in no error (kafkajs' issues 659, 660 and 1163): partitions are assigned,
  * there is work, and nothing comes. After a stall the group is joined anew; after another one the process must end.
- * Resolves when closing.
+ * Each partition is watched by itself: the others would hide it. Resolves when closing.
  * @throws FatalError when rejoining did not help
  */
 export async function watch(options: WatchdogOptions): Promise<void> {
-  const { stallMs, stored, excused, lag, rejoin, metrics, log, closing } = options
-  let last = { stored: stored(), at: performance.now() }
-  let rejoined = false
+  const { stallMs, owned, ends, excused, rejoin, metrics, log, closing } = options
+  const standing = new Map<number, Standing>()
   while (!closing.aborted) {
-    await sleep(stallMs / 10, undefined, { signal: closing }).catch(() => {})
-    if (stored() !== last.stored || excused()) {
-      last = { stored: stored(), at: performance.now() }
-      rejoined = false
-    }
-    const stalledMs = performance.now() - last.at
-    if (closing.aborted || stalledMs < stallMs * (rejoined ? 2 : 1)) continue
-    // Kafka itself being away is not ours to mend either: the client connects again by itself.
-    const behind = await lag().catch(() => 0)
-    if (behind === 0) {
-      last = { stored: stored(), at: performance.now() }
+    await sleep(stallMs / LOOKS, undefined, { signal: closing }).catch(() => {})
+    // Kafka itself being away is not ours to mend: the client connects again by itself.
+    const told = await Promise.race([ends().catch(() => null), sleep(stallMs / 2, null, { ref: false })])
+    if (closing.aborted) return
+    if (told === null || excused()) {
+      standing.clear()
       continue
     }
+    look(standing, owned(), told)
+    const stalled = [...standing].filter(([, { looks }]) => looks > LOOKS)
+    if (stalled.length === 0) continue
     metrics.stalls.inc()
-    const seconds = Math.round(stalledMs / 1000)
-    if (rejoined)
-      throw new FatalError(
-        `nothing was stored for ${seconds} s with ${behind} records to do, after rejoining`,
-      )
-    log.error({ seconds, behind }, 'nothing is stored although there is work: the group is joined anew')
-    rejoined = true
+    const where = stalled
+      .map(([partition, { behind }]) => `${behind} records in partition ${partition}`)
+      .join(', ')
+    const seconds = Math.round(stallMs / 1000)
+    if (stalled.some(([, { rejoined }]) => rejoined))
+      throw new FatalError(`nothing was stored for ${seconds} s with ${where} to do, after rejoining`)
+    log.error({ seconds, where }, 'nothing is stored although there is work: the group is joined anew')
+    for (const [, one] of stalled) Object.assign(one, { looks: 0, rejoined: true })
     await Promise.race([rejoin(), sleep(stallMs / 2, undefined, { ref: false })])
   }
+}
+
+/** Keeps the partitions that have work and stand where they stood at the last look. */
+function look(
+  standing: Map<number, Standing>,
+  owned: Iterable<Pick<Ownership, 'partition' | 'committed'>>,
+  ends: Map<number, number>,
+): void {
+  const gone = new Set(standing.keys())
+  for (const { partition, committed: position } of owned) {
+    const behind = (ends.get(partition) ?? 0) - position
+    if (behind <= 0) continue
+    gone.delete(partition)
+    const before = standing.get(partition)
+    if (before?.position !== position)
+      standing.set(partition, { position, behind, looks: 1, rejoined: false })
+    else Object.assign(before, { behind, looks: before.looks + 1 })
+  }
+  for (const partition of gone) standing.delete(partition)
 }

@@ -4,12 +4,9 @@ import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs, { type Admin, type ITopicConfig, type Kafka, type logLevel } from 'kafkajs'
-// @ts-expect-error: a part of kafkajs without types
-import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
+import './kafkajs-mends.ts'
 import type { Logger } from './log.ts'
 import type { Settings } from './settings.ts'
-
-/** The one place that makes kafkajs clients: it is unmaintained, so what it lacks is added here. */
 
 // Node has zstd itself; kafkajs knows the codec's number and leaves the code to the user.
 kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
@@ -17,19 +14,16 @@ kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
   decompress: (buffer: Buffer) => promisify(zstdDecompress)(buffer),
 })
 
-// After each request kafkajs sets a timer to look after waiting ones, at "throttled until -1" when nothing is throttled:
-// Node 24 warns about a negative time. Without throttling and with nothing waiting there is nothing to look after.
-const { scheduleCheckPendingRequests } = RequestQueue.prototype
-RequestQueue.prototype.scheduleCheckPendingRequests = function schedule() {
-  const isIdle = this.pending.length === 0 && this.throttledUntil <= Date.now()
-  if (!isIdle) scheduleCheckPendingRequests.call(this)
-}
+/** Whatever goes wrong is tried again after 2 s at most. Given in full: kafkajs' own values depend on NODE_ENV. */
+const RETRY = { initialRetryTime: 300, multiplier: 2, factor: 0.2, maxRetryTime: 2000, retries: 5 }
 
+/** The one place that makes kafkajs clients: it is unmaintained, so what it lacks is added here. */
 export function createKafka(brokers: string[], clientId: string, log: Logger): Kafka {
   return new kafkajs.Kafka({
     brokers,
     clientId,
     connectionTimeout: 5000,
+    retry: RETRY,
     // Requests are written whole: Nagle's algorithm would only hold back the end of each.
     socketFactory: ({ host, port, ssl, onConnect }) => {
       const socket = ssl

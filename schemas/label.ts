@@ -4,7 +4,7 @@ import { avroOptions } from './transaction.ts'
 
 /**
  * What a transaction turned out to be, as a record of the labels topic: the Avro record `weir.Label`. The schema itself
- * is `schemas/avro/label.avsc`; the table is `schemas/sql/0009_labels.sql`.
+ * is `schemas/avro/label.avsc`; the table is `schemas/sql/0010_labels.sql`.
  */
 export interface Label {
   transaction_id: string

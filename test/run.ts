@@ -15,7 +15,15 @@ const UNIT = 'test/unit/*.test.ts'
 const INTEGRATION = 'test/integration/*.test.ts'
 const HUNG_MS = 300_000
 
+const USAGE = `npm test [-- name ...]
+The unit tests and the integration tests, on real servers that are started here; with names only the files whose name holds
+one of them. npm run test:unit [-- name ...] leaves the integration tests out.`
+
 async function main(args: string[]): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    console.log(USAGE)
+    return 0
+  }
   const onlyUnit = args[0] === 'unit'
   const names = onlyUnit ? args.slice(1) : args
   const matching = (pattern: string) =>

@@ -14,15 +14,13 @@ export interface Ready {
 /** What a newcomer needs next, in a box. */
 export function readyBox({ api, settings, servers, pipeline, rate }: Ready): string {
   const traffic = rate === null ? 'the file is being sent' : `${rate} simulated transactions a second`
-  const kept =
-    servers.KAFKA_BROKERS === null ? 'without Kafka: see above' : `Kafka at ${servers.KAFKA_BROKERS.join()}`
   const lines = [
     'Weir is ready.',
     '',
     `Page      ${api.url}/`,
     `Key       ${settings.API_KEY}`,
     `Metrics   ${pipeline.healthUrl}/metrics`,
-    `Servers   ${kept}`,
+    ...serverLines(servers),
     `Traffic   ${traffic}`,
     '',
     `curl -H 'X-API-Key: ${settings.API_KEY}' '${api.url}/api/v1/anomalies?limit=5'`,
@@ -32,4 +30,16 @@ export function readyBox({ api, settings, servers, pipeline, rate }: Ready): str
   const width = Math.max(...lines.map((line) => line.length))
   const edge = '─'.repeat(width + 2)
   return [`┌${edge}┐`, ...lines.map((line) => `│ ${line.padEnd(width)} │`), `└${edge}┘`].join('\n')
+}
+
+/** As settings, for other commands: `npm run dead-letters`, say. */
+function serverLines({ KAFKA_BROKERS, SCHEMA_REGISTRY_URL, DATABASE_URL, postgres }: LocalServers): string[] {
+  // A database that was there before has a password that is not for the screen.
+  const database = `Servers   DATABASE_URL${postgres ? `=${DATABASE_URL}` : ': yours'}`
+  if (KAFKA_BROKERS === null) return [database, '          without Kafka: see above']
+  return [
+    database,
+    `          KAFKA_BROKERS=${KAFKA_BROKERS.join()}`,
+    `          SCHEMA_REGISTRY_URL=${SCHEMA_REGISTRY_URL}`,
+  ]
 }

@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises'
 import { Command, InvalidArgumentError } from 'commander'
 import { loadSettings } from '../../schemas/settings.ts'
 import { type StartOptions, start } from './start.ts'
@@ -19,12 +20,26 @@ export function command(): Command {
     .action(async (options: StartOptions, self: Command) => {
       if (options.once && options.file === undefined) self.error('error: --once needs --file')
       if (options.json && !options.once) self.error('error: --json needs --once')
-      await start(options, loadSettings())
+      if (options.file !== undefined) await mustBeReadable(options.file)
+      const settings = loadSettings()
+      if (settings.NODE_ENV === 'production')
+        self.error(
+          'error: this sends simulated transactions; in production use `npm run pipeline` and `npm run api`',
+        )
+      await start(options, settings)
     })
+}
+
+/** Before servers are started for it. */
+async function mustBeReadable(path: string): Promise<void> {
+  await access(path, constants.R_OK).catch((cause: Error) => {
+    throw new Error(`cannot read ${path}: ${cause.message}`, { cause })
+  })
 }
 
 function positive(text: string): number {
   const number = Number(text)
-  if (!(number > 0 && number <= 100_000)) throw new InvalidArgumentError('expected a number from 0 to 100000')
+  if (!(number > 0 && number <= 100_000))
+    throw new InvalidArgumentError('expected a number above 0, up to 100000')
   return number
 }

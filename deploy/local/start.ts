@@ -60,8 +60,8 @@ export async function start(options: StartOptions, given: Settings): Promise<voi
     ])
   } catch (error) {
     if (!end.signal.aborted) throw error
-    // Asked to end before all of the file was stored.
-    if (options.once) process.exitCode = 130
+    // Asked to end before it was ready, or all of the file was stored.
+    process.exitCode = 130
   }
   process.exit(process.exitCode ?? 0) // kafkajs may keep a reconnecting socket alive
 }

@@ -1,4 +1,5 @@
 import { Argument, Command } from 'commander'
+import { endWithReader } from '../../schemas/end-with-reader.ts'
 import { loadSettings } from '../../schemas/settings.ts'
 import { type ListOptions, list } from './list.ts'
 import { filterOptions, origin, origins, positiveInteger } from './options.ts'
@@ -72,12 +73,4 @@ function replayCommand(): Command {
         replay({ ...session, databaseUrl: session.settings.DATABASE_URL! }, origins, options),
       ),
     )
-}
-
-/** `list | head`: whoever read the output has enough. */
-function endWithReader(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit()
-    throw error
-  })
 }

@@ -18,6 +18,8 @@ export interface Letter {
   message: string
   /** As text, or as hex after 0x; cut off when long. */
   key: string | null
+  /** Only the value's beginning is there: the whole was too large for the topic. */
+  isCut: boolean
   /** Tells key and value from any other. */
   digest: string
 }
@@ -29,7 +31,15 @@ export interface Place {
 
 const REPLAY_OF = 'weir-replay-of'
 /** What the pipeline adds to the original's headers. */
-const ADDED = ['weir-topic', 'weir-partition', 'weir-offset', 'weir-timestamp', 'weir-code', 'weir-message']
+const ADDED = [
+  'weir-topic',
+  'weir-partition',
+  'weir-offset',
+  'weir-timestamp',
+  'weir-code',
+  'weir-message',
+  'weir-cut',
+]
 
 const MAX_MESSAGE = 1000
 const MAX_KEY = 200
@@ -63,6 +73,7 @@ export function readLetter(partition: number, message: KafkaMessage): Letter | u
     code,
     message: (textOf(headers, 'weir-message') ?? '').slice(0, MAX_MESSAGE),
     key: message.key === null ? null : bytesAsText(message.key, MAX_KEY),
+    isCut: headers['weir-cut'] !== undefined,
     digest: digestOf(message),
   }
 }

@@ -68,7 +68,7 @@ function rowOf(entry: Entry, replays: Map<string, Replays> | null): string[] {
     origin,
     text.length > KEY_WIDTH ? `${text.slice(0, KEY_WIDTH - 1)}…` : text,
     // Without a database only those are known that came back.
-    `${sent ?? returned}${returned > 0 ? ` (${returned} back)` : ''}`,
+    `${sent ?? (returned || '?')}${returned > 0 ? ` (${returned} back)` : ''}`,
     printable(message),
   ]
 }

@@ -21,7 +21,7 @@ export const REMEDIES: Record<RejectCode, string> = {
   CONFLICT:
     'Find out why the producer uses an id twice. The first content stands; send a correction under an id of its own.',
   CONSTRAINT:
-    'The message names the constraint. If the constraint is wrong, drop it and replay; if the row is, send it anew.',
+    'The message names the constraint, or the month that was detached from the table. If the constraint is wrong, drop it and replay; if the row is, send it anew.',
   INVALID_LABEL:
     'The message says what is wrong. Send a right label anew; a replay leaves out what came from another topic than that of the transactions.',
 }

@@ -24,6 +24,9 @@ export async function replay(
   options: ReplayOptions,
 ): Promise<void> {
   const connection = { connectionString: session.databaseUrl, application_name: 'weir-dead-letters' }
+  const topic = session.settings.TRANSACTIONS_TOPIC
+  if (!(await session.admin.listTopics()).includes(topic))
+    throw new Error(`the topic ${topic} (TRANSACTIONS_TOPIC) does not exist in this Kafka: nothing was sent`)
   await withClient(connection, async (client) => {
     await lockReplays(client)
     const entries = await selected(session, client, origins, options)
@@ -56,8 +59,13 @@ async function selected(
   const ours = asked.filter((entry) => splitOrigin(entry.first.origin).topic === topic)
   if (ours.length < asked.length)
     console.error(`left out: ${asked.length - ours.length} that came from another topic than ${topic}`)
-  const fresh = again ? ours : ours.filter((entry) => !replays.has(entry.id))
-  const old = ours.filter((entry) => replays.has(entry.id))
+  const whole = ours.filter((entry) => !entry.first.isCut)
+  if (whole.length < ours.length)
+    console.error(
+      `left out: ${ours.length - whole.length} that were too large, of which only a part is there`,
+    )
+  const fresh = again ? whole : whole.filter((entry) => !replays.has(entry.id))
+  const old = whole.filter((entry) => replays.has(entry.id))
   if (!again && old.length > 0) {
     const returned = old.filter((entry) => entry.returned > 0).length
     const back = returned > 0 ? `, of which ${returned} came back as dead letters` : ''

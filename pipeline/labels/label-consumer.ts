@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Consumer, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import type { Label } from '../../schemas/label.ts'
 import type { Logger } from '../../schemas/log.ts'
@@ -30,8 +29,6 @@ export interface LabelConsumerOptions {
 
 /** Records of one statement: little enough that the transactions' stages hardly wait for their turn. */
 const CHUNK_RECORDS = 500
-/** A record that comes in while Kafka is asked for the lag is no stall. */
-const LOOK_TWICE_MS = 5000
 
 /**
  * Labels from Kafka into PostgreSQL. At least once: an offset is committed when what stands before it is stored, and a
@@ -46,7 +43,8 @@ export class LabelConsumer {
   readonly #failed = Promise.withResolvers<never>()
   /** Ours, since the last join. */
   #partitions: readonly number[] = []
-  #processed = 0
+  /** Those, with the offsets that are committed, when Kafka was last asked. */
+  #committed: { partition: number; committed: number }[] = []
   #isWaiting = false
 
   constructor(options: LabelConsumerOptions) {
@@ -114,7 +112,6 @@ export class LabelConsumer {
       }
       const last = some[some.length - 1].offset
       resolveOffset(last)
-      this.#processed += some.length
       this.#setLag(partition, high - Number(last) - 1)
       if (!isRunning() || isStale()) return
       await heartbeat()
@@ -153,36 +150,30 @@ export class LabelConsumer {
 
   /** kafkajs has hangs that end in no error: a new client is what helps. */
   #watch(): Promise<void> {
-    const { stallMs, writers, closing } = this.#options
+    const { writers, closing } = this.#options
     return watch({
       ...this.#options,
-      stallMs,
-      stored: () => this.#processed,
+      owned: () => this.#committed,
+      ends: () => this.#ends(),
       excused: () => this.#isWaiting || writers.isWaiting,
-      lag: () => this.#stalledLag(),
       rejoin: async () => this.#failed.reject(new Error('no labels come although there are some')),
       closing: AbortSignal.any([closing, this.#over.signal]),
     })
   }
 
-  async #stalledLag(): Promise<number> {
-    const before = this.#processed
-    const lag = await this.#lag()
-    if (lag > 0) await sleep(LOOK_TWICE_MS, undefined, { signal: this.#over.signal })
-    return this.#processed === before ? lag : 0
-  }
-
-  /** Records of our partitions behind the committed offsets. */
-  async #lag(): Promise<number> {
+  async #ends(): Promise<Map<number, number>> {
     const { topic, groupId } = this.#options
     const [ranges, [{ partitions }]] = await Promise.all([
       this.#admin.fetchTopicOffsets(topic),
       this.#admin.fetchOffsets({ groupId, topics: [topic] }),
     ])
     const committed = new Map(partitions.map((p) => [p.partition, Number(p.offset)]))
-    return ranges
-      .filter((range) => this.#partitions.includes(range.partition))
-      .map(({ partition, low, high }) => Number(high) - Math.max(Number(low), committed.get(partition) ?? 0))
-      .reduce((sum, lag) => sum + lag, 0)
+    this.#committed = ranges
+      .filter(({ partition }) => this.#partitions.includes(partition))
+      .map(({ partition, low }) => ({
+        partition,
+        committed: Math.max(Number(low), committed.get(partition) ?? 0),
+      }))
+    return new Map(ranges.map(({ partition, high }) => [partition, Number(high)]))
   }
 }

@@ -13,7 +13,7 @@ A file's columns (or keys) are transaction_id, account_id, timestamp, amount and
 merchant_category, location, channel, is_fraud. Timestamps are ISO 8601, or YYYY-MM-DD HH:MM:SS in UTC. Amounts of
 more than four decimals are rounded half to even. A line that makes no record is named on stderr; the rest is sent.
 
-Exit codes: 0 all sent; 1 an error, or bad lines with --strict; 2 the settings cannot be used; 130 ended by Ctrl-C
+Exit codes: 0 all sent; 1 an error, nothing but bad lines, or bad lines with --strict; 2 the settings cannot be used; 130 ended by Ctrl-C
 (143 by SIGTERM) before all was sent. Ctrl-C waits for what was sent to be acknowledged; a second one does not.
 Traffic without --seconds has no end: Ctrl-C ends it with 0.`
 
@@ -50,8 +50,10 @@ async function run(options: Options): Promise<void> {
       now: Date.now(),
     })
     const sink = await kafkaSink({ settings, log: createLogger('produce', settings.LOG_LEVEL) })
-    const { bad_lines } = await send(source, sink, { options, interrupted, line }).finally(() => sink.close())
-    if (options.strict && bad_lines > 0) process.exitCode = 1
+    const { produced, bad_lines } = await send(source, sink, { options, interrupted, line }).finally(() =>
+      sink.close(),
+    )
+    if (bad_lines > 0 && (options.strict || produced === 0)) process.exitCode = 1
   } catch (error) {
     if (!interrupted.signal.aborted || (error as Error).name !== 'AbortError') throw error
   } finally {
@@ -67,19 +69,27 @@ interface Sending {
   line: ProgressLine
 }
 
+/** A file of another kind has as many of them as lines. */
+const BAD_LINES_TOLD = 20
+
 /** Sends all of the source; however it ends, the summary is printed. */
 async function send(source: Source, sink: TransactionSink, { options, interrupted, line }: Sending) {
   const started = performance.now()
   let last: Progress = { produced: 0, bad_lines: 0, rounded: 0 }
+  let told = 0
   const summarize = () => {
     line.stop()
+    if (last.bad_lines > BAD_LINES_TOLD)
+      console.error(`... and ${last.bad_lines - BAD_LINES_TOLD} more bad lines`)
     console.log(summaryText(last, (performance.now() - started) / 1000, source, options))
   }
   interrupted.onGiveUp(summarize)
   try {
     return await produce(source.batches, sink, {
       signal: interrupted.signal,
-      onBad: (bad) => line.note(`bad line ${bad.line}: ${bad.reason}`),
+      onBad(bad) {
+        if (told++ < BAD_LINES_TOLD) line.note(`${options.file}: line ${bad.line}: ${bad.reason}`)
+      },
       onProgress(progress) {
         last = progress
         line.update(progress, source.fraction(progress))
@@ -93,7 +103,15 @@ async function send(source: Source, sink: TransactionSink, { options, interrupte
 function summaryText(progress: Progress, seconds: number, { seed }: Source, { json }: Options): string {
   const { produced, bad_lines, rounded } = progress
   const records_per_second = Math.round(produced / seconds)
-  if (json) return JSON.stringify({ produced, bad_lines, rounded, seconds, records_per_second, seed })
+  if (json)
+    return JSON.stringify({
+      produced,
+      bad_lines,
+      rounded,
+      seconds: Math.round(seconds * 1000) / 1000,
+      records_per_second,
+      seed,
+    })
   const counts = [
     `${produced} records acknowledged in ${seconds.toFixed(1)} s (${records_per_second}/s)`,
     `${bad_lines} bad lines`,

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
 import { createBatch, type Ownership } from '../batch.ts'
 import { unknownIds } from '../decode/schema-ids.ts'
@@ -8,8 +7,12 @@ import { FatalError } from '../errors.ts'
 import { type OffsetRange, type OwnershipOptions, refuseGap, takePartition } from '../store/ownerships.ts'
 import { backOff, isWorthALine, reactionTo } from '../store/reactions.ts'
 import { BatchQueue } from './batch-queue.ts'
-import { refuseOther } from './last-record.ts'
+import { Holes } from './holes.ts'
+import { type LastRecord, refuseOther } from './last-record.ts'
+import { offsetRange, offsetRanges } from './offset-ranges.ts'
+import type { Source } from './source.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
+import { waitForRoom } from './wait-for-room.ts'
 
 export interface KafkaSourceOptions extends OwnershipOptions {
   kafka: Kafka
@@ -24,15 +27,15 @@ export interface KafkaSourceOptions extends OwnershipOptions {
   /** A batch's high watermark, for the lag. */
   onFetched: (partition: number, highWatermark: number) => void
   onAssigned: (partitions: number[]) => void
-  /** The partition's state is there: it flows. */
-  onTaken: (partition: number) => void
+  /** The partition's state is there: it flows from its position on. */
+  onTaken: (partition: number, position: number) => void
 }
 
 /**
  * Batches from Kafka, each partition from its position in PostgreSQL on. kafkajs keeps the group's membership and the
  * fetching; which offset comes next is decided here.
  */
-export class KafkaSource {
+export class KafkaSource implements Source {
   readonly queue: BatchQueue
   readonly #options: KafkaSourceOptions
   readonly #consumer: Consumer
@@ -42,15 +45,18 @@ export class KafkaSource {
   #join = 0
   /** Recoveries under way. */
   taking = 0
-  /** Those whose hole waits for room in the queue. */
-  readonly #holes = new Set<Ownership>()
-  /** Three times as often as it must. */
+  #answeredAt = performance.now()
+  readonly #holes: Holes
+  /** By the join under which they are being taken. */
+  readonly #beingTaken = new Map<number, number>()
+  /** Well within the session timeout. */
   readonly #heartbeatMs: number
 
   constructor(options: KafkaSourceOptions) {
     this.#options = options
     this.#heartbeatMs = Math.floor(options.sessionTimeoutMs * 0.3)
     this.queue = new BatchQueue(options.queueBatches)
+    this.#holes = new Holes(this.queue)
     this.#admin = options.kafka.admin()
     this.#consumer = options.kafka.consumer({
       groupId: options.groupId,
@@ -67,9 +73,19 @@ export class KafkaSource {
     })
   }
 
+  /** It is asked ten times a second, or while the queue is full at each heartbeat. */
+  get isAnswered(): boolean {
+    return performance.now() - this.#answeredAt < Math.max(8000, 2 * this.#heartbeatMs)
+  }
+
   async start(): Promise<void> {
     const { topic } = this.#options
-    const { GROUP_JOIN, CRASH, START_BATCH_PROCESS } = this.#consumer.events
+    const { GROUP_JOIN, CRASH, START_BATCH_PROCESS, FETCH, HEARTBEAT } = this.#consumer.events
+    const isAlive = () => {
+      this.#answeredAt = performance.now()
+    }
+    this.#consumer.on(FETCH, isAlive)
+    this.#consumer.on(HEARTBEAT, isAlive)
     this.#consumer.on(GROUP_JOIN, (event) => this.#joined(event))
     // kafkajs restarts itself after what it holds to pass; for the rest the process must end, since it would idle.
     this.#consumer.on(CRASH, ({ payload }) => {
@@ -104,14 +120,9 @@ export class KafkaSource {
     if (!this.#options.closing.aborted) await this.#run()
   }
 
-  /** Records in Kafka beyond the stored positions of our partitions. */
-  async lag(): Promise<number> {
-    const ranges = await this.#ranges()
-    let lag = 0
-    for (const { partition, committed } of this.#owned.values()) {
-      lag += Math.max(0, (ranges.get(partition)?.high ?? 0) - committed)
-    }
-    return lag
+  async ends(): Promise<Map<number, number>> {
+    const ranges = await offsetRanges(this.#admin, this.#options.topic)
+    return new Map([...ranges].map(([partition, { high }]) => [partition, high]))
   }
 
   /** Stops fetching; what was fetched flows on. */
@@ -162,23 +173,32 @@ export class KafkaSource {
   }
 
   async #assign(partitions: number[], join: number): Promise<void> {
-    const { onTaken } = this.#options
     this.taking++
     try {
       for (const partition of partitions) {
-        const kept = this.#owned.get(partition)
-        const isOurs = kept !== undefined && !kept.lost
-        const owner = isOurs ? await this.#keep(kept) : await this.#takeWhen(partition, join)
-        if (owner === null || join !== this.#join) return
-        // Fenced while it was claimed again: it has been taken anew, or is just being.
-        if (owner.lost) continue
-        this.#owned.set(partition, owner)
-        this.#goOn(owner)
-        onTaken(partition)
+        if (join !== this.#join) return
+        // Taken anew at this very time, having been fenced.
+        if (this.#beingTaken.get(partition) === join) continue
+        this.#beingTaken.set(partition, join)
+        await this.#bringUp(partition, join).finally(() => {
+          if (this.#beingTaken.get(partition) === join) this.#beingTaken.delete(partition)
+        })
       }
     } finally {
       this.taking--
     }
+  }
+
+  /** Makes a partition flow that is assigned to us, unless another join comes first. */
+  async #bringUp(partition: number, join: number): Promise<void> {
+    const kept = this.#owned.get(partition)
+    const isOurs = kept !== undefined && !kept.lost
+    const owner = isOurs ? await this.#keep(kept) : await this.#takeWhen(partition, join)
+    // Fenced while it was claimed again: it has been taken anew, or is just being.
+    if (owner === null || join !== this.#join || owner.lost) return
+    this.#owned.set(partition, owner)
+    this.#goOn(owner)
+    this.#options.onTaken(partition, owner.committed)
   }
 
   #goOn(owner: Ownership): void {
@@ -225,18 +245,8 @@ export class KafkaSource {
     return null
   }
 
-  async #range(partition: number): Promise<OffsetRange> {
-    const range = (await this.#ranges()).get(partition)
-    if (range === undefined) throw new Error(`Kafka does not tell the offsets of partition ${partition}`)
-    return range
-  }
-
-  async #ranges(): Promise<Map<number, OffsetRange>> {
-    const offsets = await this.#admin.fetchTopicOffsets(this.#options.topic)
-    const partitions = offsets.length
-    return new Map(
-      offsets.map((o) => [o.partition, { low: Number(o.low), high: Number(o.high), partitions }]),
-    )
+  #range(partition: number): Promise<OffsetRange> {
+    return offsetRange(this.#admin, this.#options.topic, partition)
   }
 
   async #take({ batch, resolveOffset, heartbeat, isRunning, isStale }: EachBatchPayload): Promise<void> {
@@ -245,10 +255,10 @@ export class KafkaSource {
     if (owner === undefined || owner.lost || closing.aborted || isStale()) return
     // A batch that was fetched before a seek begins elsewhere; to take it would skip or repeat records.
     const fetchedFrom = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset)
-    if (owner.last !== null) return this.#compareLast(owner, fetchedFrom, batch.messages[0])
+    if (owner.last !== null) return this.#compareLast(owner, owner.last, fetchedFrom, batch.messages[0])
     if (fetchedFrom !== owner.cursor) {
-      // kafkajs jumps to the first record that is left when retention has passed ours.
-      if (fetchedFrom > owner.cursor) refuseGap(owner, await this.#range(owner.partition))
+      // kafkajs jumps to the first record that there is when retention has passed ours, or the topic was made anew.
+      refuseGap(owner, await this.#range(owner.partition))
       this.#seek(owner)
       return
     }
@@ -265,16 +275,20 @@ export class KafkaSource {
       owner.cursor = next
       owner.position = next
       if (to === count) resolveOffset(messages[to - 1].offset)
-      if (room !== null) await this.#waitFor(room, heartbeat)
+      if (room !== null) await waitForRoom(room, heartbeat, this.#heartbeatMs, closing)
       if (owner.lost || closing.aborted || !isRunning()) return
     }
     if (missing.size > 0) this.#loadSchemas(owner, missing)
   }
 
   /** Nothing of this fetch is taken: from here on all is fetched from the cursor. */
-  async #compareLast(owner: Ownership, fetchedFrom: number, first: KafkaMessage): Promise<void> {
-    const { topic, partition, last } = owner
-    if (last === null) return
+  async #compareLast(
+    owner: Ownership,
+    last: LastRecord,
+    fetchedFrom: number,
+    first: KafkaMessage,
+  ): Promise<void> {
+    const { topic, partition } = owner
     if (fetchedFrom === last.offset) {
       refuseOther(topic, partition, last, toRecord(first))
       owner.last = null
@@ -299,25 +313,7 @@ export class KafkaSource {
       .catch((error) => this.#fail(error))
   }
 
-  /** A full queue must not look like a dead member. Errors of the heartbeat go to kafkajs, which rejoins (tulios/kafkajs#1719). */
-  async #waitFor(room: Promise<void>, heartbeat: () => Promise<void>): Promise<void> {
-    const { closing } = this.#options
-    let waiting = true
-    while (waiting && !closing.aborted) {
-      const timer = new AbortController()
-      const pause = sleep(this.#heartbeatMs, true, {
-        signal: AbortSignal.any([closing, timer.signal]),
-      }).catch(() => true)
-      waiting = await Promise.race([room.then(() => false), pause])
-      timer.abort()
-      if (waiting) await heartbeat()
-    }
-  }
-
-  /**
-   * Records that consumers never see (control records, aborted transactions): kafkajs steps over them by itself. An
-   * empty batch moves the position, which would stand before them until the next record otherwise, and so the lag.
-   */
+  /** kafkajs stepped over records that consumers never see. */
   #passHole(partition: number, firstOffset: string | null, lastOffset: string): void {
     const owner = this.#owned.get(partition)
     if (owner === undefined) return
@@ -326,24 +322,7 @@ export class KafkaSource {
     if (owner.last !== null && first >= owner.last.offset) {
       owner.last = null // it would have come, were it there
       this.#seek(owner)
-      return
-    }
-    if (first !== owner.cursor) return
-    owner.cursor = Number(lastOffset) + 1
-    if (this.#holes.has(owner)) return
-    // Nothing here holds kafkajs back, so holes could fill the queue without end: all that come meanwhile are one.
-    this.#holes.add(owner)
-    void Promise.resolve(this.queue.room).then(() => {
-      this.#holes.delete(owner)
-      this.#tellHole(owner)
-    })
-  }
-
-  /** Unless the next batch has reached beyond it. */
-  #tellHole(owner: Ownership): void {
-    if (owner.lost || owner.position === owner.cursor) return
-    void this.queue.put(createBatch(owner, owner.position, owner.cursor, []))
-    owner.position = owner.cursor
+    } else if (first === owner.cursor) this.#holes.pass(owner, Number(lastOffset) + 1)
   }
 
   #fail(error: Error): void {

@@ -1,13 +1,12 @@
-import type { PartitionerArgs } from 'kafkajs'
 import { type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
 import { createBatch, type Ownership } from '../batch.ts'
 import { FatalError, type SourceRecord } from '../errors.ts'
-import { keyPartitioner } from '../produce/partitioner.ts'
+import { partitionOf } from '../produce/partitioner.ts'
 import type { TransactionSink } from '../produce/sink.ts'
-import type { Source } from '../run.ts'
 import { type OwnershipOptions, takePartition } from '../store/ownerships.ts'
 import { BatchQueue } from './batch-queue.ts'
+import type { Source } from './source.ts'
 
 /** The id that frames name; there is no registry to ask for another. */
 const LOCAL_SCHEMA_ID = 1
@@ -20,7 +19,7 @@ export interface LocalSourceOptions extends OwnershipOptions {
   queueBatches: number
   onFetched: (partition: number, highWatermark: number) => void
   onAssigned: (partitions: number[]) => void
-  onTaken: (partition: number) => void
+  onTaken: (partition: number, position: number) => void
 }
 
 /**
@@ -31,8 +30,8 @@ export interface LocalSourceOptions extends OwnershipOptions {
 export class LocalSource implements Source, TransactionSink {
   readonly queue: BatchQueue
   readonly taking = 0
+  readonly isAnswered = true
   readonly #options: LocalSourceOptions
-  readonly #partitionOf = keyPartitioner()
   readonly #owned: Ownership[] = []
   #ended = false
   #last: Promise<void> = Promise.resolve()
@@ -49,7 +48,7 @@ export class LocalSource implements Source, TransactionSink {
       this.#owned.push(await takePartition(LOCAL_TOPIC, partition, everything, this.#options))
     }
     onAssigned(this.#owned.map((owner) => owner.partition))
-    for (const { partition } of this.#owned) onTaken(partition)
+    for (const { partition, committed } of this.#owned) onTaken(partition, committed)
   }
 
   /** Resolves when the stages have room again. Calls wait for each other: records keep their order. */
@@ -63,7 +62,7 @@ export class LocalSource implements Source, TransactionSink {
     const now = Date.now()
     const records = new Map<Ownership, SourceRecord[]>()
     for (const tx of transactions) {
-      const owner = this.#ownerOf(tx.account_id)
+      const owner = this.#owned[partitionOf(tx.account_id, this.#owned.length)]
       const list = records.get(owner) ?? []
       records.set(owner, list)
       const value = frame(LOCAL_SCHEMA_ID, transactionType, tx)
@@ -88,9 +87,9 @@ export class LocalSource implements Source, TransactionSink {
 
   async rejoin(): Promise<void> {}
 
-  /** There is no group to be stuck in. */
-  async lag(): Promise<number> {
-    return 0
+  /** There is no group to be stuck in: nobody is ever behind. */
+  async ends(): Promise<Map<number, number>> {
+    return new Map()
   }
 
   owned(): Iterable<Ownership> {
@@ -99,13 +98,5 @@ export class LocalSource implements Source, TransactionSink {
 
   async retake(owner: Ownership): Promise<void> {
     throw new FatalError(`another process moves the position of ${LOCAL_TOPIC}/${owner.partition}`)
-  }
-
-  #ownerOf(account: string): Ownership {
-    const partitionMetadata = this.#owned.map(({ partition }) => ({ partitionId: partition, leader: 0 }))
-    const message = { key: account, value: null }
-    return this.#owned[
-      this.#partitionOf({ topic: LOCAL_TOPIC, partitionMetadata, message } as unknown as PartitionerArgs)
-    ]
   }
 }

@@ -13,6 +13,9 @@ export interface StoreDeps {
   onFenced: (batch: Batch) => void
 }
 
+/** The lane that stores a partition; who claims the partition ends its connection by this number, too. */
+export const laneOf = (partition: number, lanes: number): number => partition % lanes
+
 /**
  * Hands each batch to the lane of its partition, always the same one, so that a partition's batches are stored in
  * order. Takes the next batch while the lanes work, until `queueBatches` a lane are waiting: counted together, since one busy
@@ -44,7 +47,7 @@ export function store({ lanes, queueBatches, metrics, onStored, onFenced }: Stor
     objectMode: true,
     highWaterMark: 1,
     write(batch: Batch, _encoding, callback) {
-      const lane = batch.owner.partition % lanes.length
+      const lane = laneOf(batch.owner.partition, lanes.length)
       waiting[lane]++
       tails[lane] = tails[lane].then(() => storeInLane(lane, batch))
       tails[lane].catch((error) => this.destroy(error))

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { DamagedCheckpoint } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { AccountStates, type Snapshot } from '../features/account-states.ts'
 import type { Rates } from '../features/rates.ts'
@@ -93,16 +94,18 @@ export async function findCheckpoint(
 
 /**
  * The state that a checkpoint holds.
- * @throws when it is damaged
+ * @throws DamagedCheckpoint when it cannot be read
  */
 export async function restoreStates(
   { position, accounts, pieces }: SavedCheckpoint,
   { latenessMs, rates }: Pick<CheckpointOf, 'latenessMs' | 'rates'>,
 ): Promise<AccountStates> {
   const states = new AccountStates(latenessMs, rates)
-  await states.restore(pieces)
+  await states.restore(pieces).catch((cause) => {
+    throw cause instanceof RangeError ? new DamagedCheckpoint(cause.message, { cause }) : cause
+  })
   if (states.accounts !== accounts) {
-    throw new Error(
+    throw new DamagedCheckpoint(
       `the checkpoint of position ${position} has ${states.accounts} accounts instead of ${accounts}`,
     )
   }
@@ -117,7 +120,7 @@ async function* readPieces(client: pg.ClientBase, id: number, pieces: number): A
       text: `SELECT encode(data, 'base64') AS data FROM checkpoint_pieces WHERE checkpoint_id = $1 AND piece = $2`,
       values: [id, piece],
     })
-    if (rows.length === 0) throw new Error(`piece ${piece} of checkpoint ${id} is missing`)
+    if (rows.length === 0) throw new DamagedCheckpoint(`piece ${piece} of checkpoint ${id} is missing`)
     yield Buffer.from(rows[0].data, 'base64')
   }
 }

@@ -196,11 +196,28 @@ export class Lane {
     for (const { timestamp } of batch.transactions) {
       const month = monthOf(timestamp)
       if (months.has(month)) continue
-      await session.ensurePartition(timestamp)
+      try {
+        await session.ensurePartition(timestamp)
+      } catch (cause) {
+        const error = cause as Error & { code?: string }
+        if (error.code !== DETACHED_MONTH) throw error
+        this.#leaveOutMonth(batch, month, error.message)
+        return this.#ensureMonths(session, batch)
+      }
       months.add(month)
     }
   }
+
+  #leaveOutMonth(batch: Batch, month: string, message: string): void {
+    const rejects = new Map<number, { code: 'CONSTRAINT'; message: string }>()
+    for (const [row, { timestamp }] of batch.transactions.entries())
+      if (monthOf(timestamp) === month) rejects.set(row, { code: 'CONSTRAINT', message })
+    rejudgeWithout(batch, { rejects }, this.#options.score)
+  }
 }
+
+/** SQLSTATE of ensure_transactions_partition: somebody has taken the month out of the table. */
+const DETACHED_MONTH = 'WR001'
 
 let lastMonth = { from: 0, to: 0, name: '' }
 

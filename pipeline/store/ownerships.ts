@@ -1,6 +1,6 @@
 import type { Logger } from '../../schemas/log.ts'
 import { createOwnership, type Ownership } from '../batch.ts'
-import { FatalError } from '../errors.ts'
+import { DamagedCheckpoint, FatalError } from '../errors.ts'
 import { AccountStates } from '../features/account-states.ts'
 import type { Rates } from '../features/rates.ts'
 import { isComparable } from '../source/last-record.ts'
@@ -77,8 +77,8 @@ async function savedStates(
     }
     return { states: await restoreStates(saved, of), position: saved.position }
   } catch (error) {
-    // A lost connection is tried again by the caller; a damaged checkpoint would be damaged then, too.
-    if ((error as { code?: string }).code !== undefined) throw error
+    // All else, a lost connection too, is tried again by the caller.
+    if (!(error instanceof DamagedCheckpoint)) throw error
     log.warn({ err: error, partition: of.partition }, 'the checkpoint cannot be used: rebuilt from the table')
     return nothing
   }

@@ -23,7 +23,8 @@ export function reactionTo(error: Error & { code?: string; constraint?: string }
   if (code === '25006' || code === '25P03' || code === '25P04') return 'retry'
   // "No partition of relation found for row" has the code of a check, and no constraint: the table's fault, not the row's.
   if (code === '23514' && error.constraint === undefined) return 'retry'
-  if (code.startsWith('22') || code.startsWith('23')) return 'bad-row'
+  // 54000: a value is too large, for an index say.
+  if (code.startsWith('22') || code.startsWith('23') || code === '54000') return 'bad-row'
   return 'exit'
 }
 

@@ -56,7 +56,8 @@ export async function* readHistory(
       yield rows
     }
   } finally {
-    await client.query('COMMIT')
+    // After an error the connection is closed in any case; the cause counts.
+    await client.query('COMMIT').catch(() => {})
   }
 }
 

@@ -42,29 +42,42 @@ export interface StoreSession {
 /** @param onLost called when the connection ends by itself, whether a call waits or not */
 export type OpenSession = (onLost: (error: Error) => void) => Promise<StoreSession>
 
+/** A server that keeps a connection and says nothing is cut off after so long; then it is tried again. */
+const SILENCE_MS = 60_000
+
 export const postgresSessions =
   (connection: ConnectionOptions): OpenSession =>
   async (onLost) => {
     const client = createClient(connection)
     client.on('error', onLost)
-    await client.connect()
-    await endPredecessor(client)
-    await limitLockWaits(client)
+    const cut = () =>
+      void (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
+    const limited = <T>(work: Promise<T>): Promise<T> => {
+      const timer = setTimeout(cut, SILENCE_MS)
+      return work.finally(() => clearTimeout(timer))
+    }
     const run = async (statement: string) => void (await client.query(statement))
+    try {
+      await client.connect()
+      await limited(endPredecessor(client))
+      await limited(limitLockWaits(client))
+    } catch (error) {
+      client.end().catch(() => {})
+      throw error
+    }
     return {
-      begin: () => run('BEGIN'),
-      copy: (chunks) => copy(client, chunks),
-      insertSkipped: (batch) => insertSkipped(client, batch),
-      movePosition: (batch) => movePosition(client, batch),
-      commit: () => run('COMMIT'),
-      rollback: () => run('ROLLBACK'),
-      readPosition: (topic, partition) => readPositionFinally(client, topic, partition),
-      findStored: (transactions) => findStored(client, transactions),
-      ensurePartition: (at) => ensurePartition(client, at),
-      endStopped: () => endStopped(client),
+      begin: () => limited(run('BEGIN')),
+      copy: (chunks) => limited(copy(client, chunks)),
+      insertSkipped: (batch) => limited(insertSkipped(client, batch)),
+      movePosition: (batch) => limited(movePosition(client, batch)),
+      commit: () => limited(run('COMMIT')),
+      rollback: () => limited(run('ROLLBACK')),
+      readPosition: (topic, partition) => limited(readPositionFinally(client, topic, partition)),
+      findStored: (transactions) => limited(findStored(client, transactions)),
+      ensurePartition: (at) => limited(ensurePartition(client, at)),
+      endStopped: () => limited(endStopped(client)),
       close: () => client.end(),
-      destroy: () =>
-        (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy(),
+      destroy: cut,
     }
   }
 

@@ -4,6 +4,7 @@ import { formatAmount } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
 import { identify, type LastRecord } from '../source/last-record.ts'
 import { COLUMNS } from './copy-encoder.ts'
+import { refuseOtherTopics } from './one-topic.ts'
 import { reactionTo } from './reactions.ts'
 
 /** The pipeline's statements. */
@@ -124,6 +125,7 @@ async function claim(
     'INSERT INTO positions (topic, partition, next_offset) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
     [topic, partition, start],
   )
+  await refuseOtherTopics(client, topic)
   const { rows } = await client.query<{
     next_offset: number
     last_offset: number | null

@@ -42,7 +42,6 @@ export function watchPositions(ctx: Ctx, url: string, topic: string, everyMs = 2
 
   const look = async () =>
     withClient({ connectionString: url, application_name: 'weir-watch' }, async (client) => {
-      client.on('error', () => {})
       do {
         for (const row of (await client.query<Look>(LOOK, [topic])).rows) check(row)
         await sleep(everyMs, undefined, { signal: stopped.signal }).catch(() => {})

@@ -32,3 +32,15 @@ export async function sampled<T>(seconds: number, look: () => T | Promise<T>): P
   }
   return seen
 }
+
+/** Process ids of its children. */
+export const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}

@@ -8,6 +8,8 @@ export interface Proxy {
   cuts: number
   /** Resets the connections, as a router that forgets them would; `share` of them, by chance. */
   cut(random?: () => number, share?: number): void
+  /** Resets the next connection on which the server sends so many bytes at once, when half of them have come through. */
+  cutInside(bytes: number): void
   /** Refuses (and cuts) everything from now on, or no longer. */
   refuse(on: boolean): void
   /** Holds back everything that comes for so many milliseconds, each way. */
@@ -26,10 +28,16 @@ async function tcpProxy(
   const pairs = new Set<Socket[]>()
   let refusing = false
   let delayMs = 0
+  let cutFrom = Infinity
   let ownPort = 0
   const end = (pair: Socket[]) => {
     pairs.delete(pair)
     for (const socket of pair) socket.destroy()
+  }
+  const reset = (pair: Socket[]) => {
+    proxy.cuts++
+    for (const socket of pair) socket.resetAndDestroy()
+    end(pair)
   }
   const server = createServer((client) => {
     if (refusing) return void client.destroy()
@@ -51,7 +59,14 @@ async function tcpProxy(
       from.on('close', () => end(pair))
     }
     join(client, upstream, (bytes) => bytes)
-    join(upstream, client, (bytes) => rewrite(bytes, ownPort))
+    join(upstream, client, (bytes) => {
+      const changed = rewrite(bytes, ownPort)
+      if (changed.length < cutFrom) return changed
+      cutFrom = Infinity
+      setTimeout(() => reset(pair), 50) // not at once: the half must arrive
+      upstream.pause()
+      return changed.subarray(0, changed.length / 2)
+    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -62,10 +77,11 @@ async function tcpProxy(
     cut(random = Math.random, share = 1) {
       for (const pair of [...pairs]) {
         if (random() >= share) continue
-        proxy.cuts++
-        for (const socket of pair) socket.resetAndDestroy()
-        end(pair)
+        reset(pair)
       }
+    },
+    cutInside(bytes) {
+      cutFrom = bytes
     },
     refuse(on) {
       refusing = on

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { createRandom } from '../../pipeline/produce/random.ts'
+import { endWithReader } from '../../schemas/end-with-reader.ts'
 import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { runControls } from './controls.ts'
 import { asJson, renderTable, renderTotals } from './report.ts'
@@ -47,6 +48,7 @@ const command = new Command('npm run test:faults --')
 await command.parseAsync()
 
 async function main(options: Options): Promise<void> {
+  endWithReader()
   if (options.list) {
     for (const { id, title, quick } of scenarios)
       console.log(`${id.padEnd(4)}${quick ? 'quick ' : '      '}${title}`)
@@ -63,7 +65,14 @@ async function main(options: Options): Promise<void> {
   )
   progress(`seed ${options.seed}`)
   process.exitCode = await withFaultServers(end.signal, progress, async (servers) => {
-    if (options.controls) return runControls({ ...options, servers, progress, signal: end.signal })
+    if (options.controls) {
+      const results = await runControls({ ...options, servers, progress, signal: end.signal })
+      if (options.json) console.log(JSON.stringify({ controls: results }))
+      for (const { control, scenario, red, line } of options.json ? [] : results)
+        console.log(`${red ? 'red   ' : 'MISSED'} ${scenario} ${control}\n         ${line}`)
+      // A run of none has shown nothing.
+      return results.length > 0 && results.every(({ red }) => red) && !end.signal.aborted ? 0 : 1
+    }
     const results = await runAll(chosen, options, servers, end.signal)
     console.log(options.json ? JSON.stringify(asJson(results, options.seed)) : renderTotals(results))
     // A run that held nothing has shown nothing.

@@ -29,8 +29,6 @@ export interface WorldOptions {
 }
 
 export interface ConcludeOptions {
-  /** More where there is a backlog to work off. */
-  healSeconds?: number
   /** `none` where no quiet run can read the topic any more. */
   quiet?: 'none'
 }
@@ -45,8 +43,9 @@ const DEFAULTS: Env = {
   ...ALL_FEATURES,
 }
 
-/** What lag 0 may take once everything is well again. */
+/** What lag 0 may take once everything is well again, and the rate at which even a busy machine works off a backlog. */
 const HEALING_SECONDS = 30
+const SLOWEST_RATE = 1500
 
 /** A scenario's own topics, database, sender and pipeline processes, and what is checked at its end. */
 export class World {
@@ -139,16 +138,15 @@ export class World {
     return ends.reduce((sum, end) => sum + end, 0) - (await this.progress())
   }
 
-  /**
-   * Stops the traffic, waits for lag 0 (P), ends the processes (SIGTERM), and checks L, O, S and D.
-   */
-  async conclude({ healSeconds = HEALING_SECONDS, quiet }: ConcludeOptions = {}): Promise<void> {
+  /** Stops the traffic, waits for lag 0 (P), ends the processes (SIGTERM), and checks L, O, S and D. */
+  async conclude({ quiet }: ConcludeOptions = {}): Promise<void> {
     const ctx = this.#ctx
     const { settings } = this
     await this.sender.stop()
     const began = performance.now()
     try {
-      await untilProcessed(settings, { seconds: healSeconds })
+      const seconds = HEALING_SECONDS + (await this.lag()) / SLOWEST_RATE
+      await untilProcessed(settings, { seconds })
       ctx.note(`lag 0 after ${((performance.now() - began) / 1000).toFixed(1)} s`)
       // Not long: one a second is written. What a process had in memory at the end is looked at in there.
       if (this.#running.size > 0) await untilCheckpointed(settings)

@@ -49,6 +49,23 @@ test('a topic made anew that has grown beyond the position is refused, and the p
   assert.equal((await storedRows(settings.DATABASE_URL)).length, 300)
 })
 
+test('a topic made anew under a running pipeline, shorter than the position, ends it with the reason', async (t) => {
+  const settings = await testSettings(t, ONE)
+  await sendTransactions(settings, simulated(300, 76))
+  const pipeline = await startPipeline(settings, quiet)
+  const ended = pipeline.done.then(
+    () => 'ended without an error',
+    (error: Error) => `${error.name}: ${error.message}`,
+  )
+  await untilProcessed(settings, { pipeline })
+  await makeAnew(settings)
+  await sendTransactions(settings, simulated(100, 77))
+  const outcome = await Promise.race([ended, sleep(20_000, 'goes on', { ref: false })])
+  await pipeline.stop().catch(() => {})
+  assert.match(outcome, /^FatalError: .*the position is 300, but the topic ends at 100.*made anew/)
+  assert.equal(await reached(settings), 300)
+})
+
 test('the last record of each batch is kept with the position, and a restart goes on after it', async (t) => {
   const settings = await testSettings(t, ONE)
   await sendTransactions(settings, simulated(100, 73))

@@ -145,7 +145,7 @@ t14,a1,2026-11-01,1e3,,,,,false
       startCommand(topics, '--json', '--file', temporaryFile(t, 'x.csv', file)),
     )
     assert.equal(code, 0, stderr)
-    const named = [...stderr.matchAll(/^bad line (\d+): (\S+)/gm)].map((match) => Number(match[1]))
+    const named = [...stderr.matchAll(/^\S+: line (\d+): (\S+)/gm)].map((match) => Number(match[1]))
     assert.deepStrictEqual(named, [3, 4, 5, 6, 8, 10, 13])
     const { seconds, records_per_second, ...counts } = JSON.parse(stdout)
     assert.deepStrictEqual(counts, { produced: 4, bad_lines: 7, rounded: 1 })

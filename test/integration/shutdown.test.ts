@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelineSettings } from '../../pipeline/main.ts'
@@ -216,4 +218,18 @@ test('a port that is taken is a clear error at the start', async (t) => {
   const process = pipelineProcess(t, { ...settings, PIPELINE_METRICS_PORT: port })
   assert.equal(await process.ended(), 1)
   assert.match(process.errors, new RegExp(`port ${port} of PIPELINE_METRICS_PORT is taken`))
+})
+
+test('SIGTERM while Kafka accepts a connection and says nothing: the process ends in time all the same', async (t) => {
+  const silent = createServer(() => {})
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.after(() => silent.close())
+  const { port } = silent.address() as AddressInfo
+  const settings = await testSettings(t, { SHUTDOWN_SECONDS: '2' })
+  const process = pipelineProcess(t, { ...settings, KAFKA_BROKERS: [`127.0.0.1:${port}`] })
+  await sleep(1500)
+  const { code, seconds } = await terminated(process)
+  assert.equal(code, 0, process.errors)
+  assert.ok(seconds < 4, `${seconds} s`)
 })

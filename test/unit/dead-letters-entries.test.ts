@@ -52,6 +52,7 @@ describe('a letter', () => {
       code: 'CONFLICT',
       message: 'because',
       key: 'a-1',
+      isCut: false,
     })
     assert.equal(digest.length, 22)
   })

@@ -22,7 +22,7 @@ const reactions: [Reaction, string, (string | undefined)[]][] = [
   ['retry', 'a read-only server', ['25006']],
   ['retry', 'a fault inside PostgreSQL', ['XX000']],
   ['duplicate', 'a unique violation', ['23505']],
-  ['bad-row', 'a value that PostgreSQL refuses', ['22003', '22021', '22P03', '22P05', '23502']],
+  ['bad-row', 'a value that PostgreSQL refuses', ['22003', '22021', '22P03', '22P05', '23502', '54000']],
   [
     'exit',
     'a missing table or right, a wrong password, a missing database',

@@ -4,29 +4,36 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { FatalError } from '../../pipeline/errors.ts'
 import { createMetrics } from '../../pipeline/metrics.ts'
 import { watch } from '../../pipeline/watchdog.ts'
-import { createLogger } from '../../schemas/log.ts'
+import { quiet } from '../support/topics.ts'
 
 const STALL_MS = 50
 
+type Partition = { partition: number; committed: number; end: number }
+
+/** One partition with work by default, which nobody does. */
 function guarded(given: {
-  stored?: () => number
+  partitions?: Partition[]
   excused?: () => boolean
-  lag?: () => Promise<number>
+  answer?: () => Promise<unknown>
   rejoin?: () => void
 }) {
   const closing = new AbortController()
+  const partitions = given.partitions ?? [{ partition: 0, committed: 7, end: 107 }]
   let rejoins = 0
   const done = watch({
     stallMs: STALL_MS,
-    stored: given.stored ?? (() => 7),
+    owned: () => partitions,
+    ends: async () => {
+      await given.answer?.()
+      return new Map(partitions.map(({ partition, end }) => [partition, end]))
+    },
     excused: given.excused ?? (() => false),
-    lag: given.lag ?? (async () => 100),
     rejoin: async () => {
       rejoins++
       given.rejoin?.()
     },
     metrics: createMetrics(),
-    log: createLogger('test', 'silent'),
+    log: quiet,
     closing: closing.signal,
   })
   done.catch(() => {})
@@ -41,31 +48,65 @@ async function runsQuietly(given: Parameters<typeof guarded>[0]): Promise<number
   return dog.rejoins()
 }
 
+const every = (ms: number, act: () => void, t: { after: (end: () => void) => void }): void => {
+  const timer = setInterval(act, ms)
+  t.after(() => clearInterval(timer))
+}
+
 test('work that is not done: the group is joined anew, then the process ends', async () => {
   const dog = guarded({})
-  await assert.rejects(dog.done, FatalError)
+  await assert.rejects(dog.done, (error: Error) => {
+    assert.ok(error instanceof FatalError)
+    assert.match(error.message, /100 records in partition 0/)
+    return true
+  })
   assert.equal(dog.rejoins(), 1)
 })
 
-test('rejoining that helps is enough', async () => {
-  let stored = 0
+test('rejoining that helps is enough', async (t) => {
+  const one = { partition: 0, committed: 0, end: 1e9 }
   let flows = false
-  const flowing = setInterval(() => {
-    if (flows) stored++
-  }, 2)
-  const rejoins = await runsQuietly({ stored: () => stored, rejoin: () => (flows = true) })
-  clearInterval(flowing)
-  assert.equal(rejoins, 1)
+  every(2, () => void (flows && one.committed++), t)
+  assert.equal(await runsQuietly({ partitions: [one], rejoin: () => (flows = true) }), 1)
+})
+
+test('a partition that stands is seen though another one moves', async (t) => {
+  const moving = { partition: 0, committed: 0, end: 1e9 }
+  every(2, () => moving.committed++, t)
+  const dog = guarded({ partitions: [moving, { partition: 1, committed: 7, end: 8 }] })
+  await assert.rejects(dog.done, /1 records in partition 1/)
+})
+
+test('a record now and then is no stall, whenever it is looked at', async (t) => {
+  const one = { partition: 0, committed: 7, end: 7 }
+  // In flight for a fifth of the time that makes a stall, again and again.
+  every(STALL_MS / 2, () => one.end++, t)
+  await sleep(STALL_MS / 5)
+  every(STALL_MS / 2, () => one.committed++, t)
+  assert.equal(await runsQuietly({ partitions: [one] }), 0)
+})
+
+test('a stall long after one that rejoining mended begins anew', async () => {
+  const one = { partition: 0, committed: 7, end: 8 }
+  const dog = guarded({ partitions: [one], rejoin: () => (one.committed = one.end) })
+  await sleep(2 * STALL_MS)
+  assert.equal(dog.rejoins(), 1)
+  one.end++
+  await sleep(2 * STALL_MS)
+  dog.close()
+  await dog.done
+  assert.equal(dog.rejoins(), 2)
 })
 
 test('nothing to do is no stall', async () => {
-  assert.equal(await runsQuietly({ lag: async () => 0 }), 0)
+  assert.equal(await runsQuietly({ partitions: [{ partition: 0, committed: 7, end: 7 }] }), 0)
 })
 
 test('waiting for a server is no stall', async () => {
   assert.equal(await runsQuietly({ excused: () => true }), 0)
 })
 
-test('Kafka being away is no stall', async () => {
-  assert.equal(await runsQuietly({ lag: () => Promise.reject(new Error('away')) }), 0)
+test('Kafka being away is no stall, be it refused or not answered', async () => {
+  assert.equal(await runsQuietly({ answer: () => Promise.reject(new Error('away')) }), 0)
+  assert.equal(await runsQuietly({ answer: () => new Promise(() => {}) }), 0)
 })

@@ -59,6 +59,7 @@ async function connectionsCut(ctx: Ctx): Promise<void> {
       await sleepUpTo(ctx, 300)
       proxy.cut(ctx.random, 0.7)
     }
+    proxy.cutInside(10_000)
     await world.untilProgress(`progress after cuts (${round})`)
   }
   ctx.hold('X', proxy.cuts >= rounds, `only ${proxy.cuts} connections were cut`)
@@ -74,7 +75,9 @@ async function brokerStopped(ctx: Ctx): Promise<void> {
   await world.untilProgress('the first progress')
   global.process.kill(kafka.pid, 'SIGSTOP')
   try {
-    await sleep(60_000)
+    await sleep(10_000)
+    ctx.hold('H', (await health(process, 'ready')) === 503, '/health/ready is not 503 after 10 s')
+    await sleep(50_000)
     ctx.hold('H', (await health(process, 'live')) === 200, '/health/live is not 200')
   } finally {
     global.process.kill(kafka.pid, 'SIGCONT')
