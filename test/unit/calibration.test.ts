@@ -140,6 +140,7 @@ test('the shipped model opens, finds a quiet transaction quiet and a drained acc
   const usual = {
     account_count: 50,
     account_mean: 40,
+    usual_amount: 40,
     count_1h: 0,
     count_24h: 1,
     sum_24h: 30,
