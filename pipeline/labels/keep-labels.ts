@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kafka } from 'kafkajs'
 import type { Logger } from '../../schemas/log.ts'
-import { createRegistry } from '../../schemas/registry.ts'
+import { createSchemaReader } from '../../schemas/registry.ts'
 import type { Needed } from '../../schemas/settings.ts'
 import { Writers } from '../decode/writers.ts'
 import type { Metrics } from '../metrics.ts'
 import type { DeadLetters } from '../store/dead-letters.ts'
 import { backOff, isWorthALine } from '../store/reactions.ts'
+import { within } from '../within.ts'
 import { LabelConsumer } from './label-consumer.ts'
 import { LabelTable } from './label-table.ts'
 import { LABELS } from './read-label.ts'
@@ -44,7 +44,7 @@ export function keepLabels({
     application_name: `weir-pipeline-${randomBytes(4).toString('hex')}-lane-labels`,
     queryTimeoutMs: ANSWER_MS,
   })
-  const writers = new Writers(createRegistry(settings.SCHEMA_REGISTRY_URL), log, closing.signal, LABELS)
+  const writers = new Writers(createSchemaReader(settings.SCHEMA_REGISTRY_URL), log, closing.signal, LABELS)
   const consumer = () =>
     new LabelConsumer({
       kafka,
@@ -62,10 +62,7 @@ export function keepLabels({
   const done = keepConsuming(consumer, settings.LABELS_TOPIC, log, closing.signal).then(() => table.close())
   return async (limitMs) => {
     closing.abort()
-    const late = new AbortController()
-    const limit = sleep(limitMs, undefined, { signal: late.signal }).catch(() => {})
-    await Promise.race([done, limit])
-    late.abort()
+    await within(limitMs, done)
   }
 }
 
