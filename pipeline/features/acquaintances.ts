@@ -2,15 +2,19 @@ import {
   appendCategory,
   appendLocation,
   appendMerchant,
-  COUNT,
+  CATEGORY,
   categoriesAt,
   categoriesOf,
+  countOf,
+  LOCATION,
   locationsAt,
   locationsOf,
+  MERCHANT,
   merchantsAt,
   merchantsOf,
 } from './account-block.ts'
 import type { Slab } from './block-pool.ts'
+import type { Sighting } from './sighting.ts'
 
 /**
  * What an account knows: its last merchants and categories, and its places, each with the last day it was seen.
@@ -32,25 +36,41 @@ export function hashOf(name: string): number {
   return hash >>> 0
 }
 
-/** Where the key is among `entries` of `step` doubles from `at` on; -1 if it is not. */
+/** Which of `entries` entries of `step` doubles from `at` on has the key; -1 if none has, or there is no key. */
 function indexOf(u32: Uint32Array, at: number, entries: number, step: number, key: number): number {
-  for (let i = 0; i < entries; i++) if (u32[2 * (at + step * i)] === key) return at + step * i
+  if (key === -1) return -1
+  for (let i = 0; i < entries; i++) if (u32[2 * (at + step * i)] === key) return i
   return -1
 }
 
-export const findMerchant = (slab: Slab, base: number, key: number): number =>
-  indexOf(slab.u32, merchantsAt(slab, base), merchantsOf(slab, base), 1, key)
-export const findCategory = (slab: Slab, base: number, key: number): number =>
-  indexOf(slab.u32, categoriesAt(slab, base), categoriesOf(slab, base), 1, key)
-export const findLocation = (slab: Slab, base: number, key: number): number =>
-  indexOf(slab.u32, locationsAt(base), locationsOf(slab, base), 2, key)
+/** Looks up what the account knows of the transaction. */
+export function recognise(slab: Slab, base: number, seen: Sighting): void {
+  const { u32 } = slab
+  const merchants = merchantsOf(slab, base)
+  seen.merchantAt = indexOf(u32, merchantsAt(slab, base), merchants, MERCHANT, seen.merchant)
+  const categories = categoriesOf(slab, base)
+  seen.categoryAt = indexOf(u32, categoriesAt(slab, base), categories, CATEGORY, seen.category)
+  seen.placeAt = indexOf(u32, locationsAt(base), locationsOf(slab, base), LOCATION, seen.place)
+}
+
+/** Doubles that a recognised transaction adds here. */
+export function newNames(slab: Slab, base: number, seen: Sighting): number {
+  let doubles = 0
+  if (seen.merchant !== -1 && seen.merchantAt === -1 && merchantsOf(slab, base) < MOST_MERCHANTS)
+    doubles += MERCHANT
+  if (seen.category !== -1 && seen.categoryAt === -1 && categoriesOf(slab, base) < MOST_CATEGORIES)
+    doubles += CATEGORY
+  if (seen.place !== -1 && seen.placeAt === -1 && locationsOf(slab, base) < MOST_LOCATIONS)
+    doubles += LOCATION
+  return doubles
+}
 
 /** How many merchants were seen on a day after `day`. */
 export const merchantsSince = (slab: Slab, base: number, day: number): number =>
-  seenSince(slab.u32, merchantsAt(slab, base), merchantsOf(slab, base), 1, day)
+  seenSince(slab.u32, merchantsAt(slab, base), merchantsOf(slab, base), MERCHANT, day)
 /** How many places were. */
 export const locationsSince = (slab: Slab, base: number, day: number): number =>
-  seenSince(slab.u32, locationsAt(base), locationsOf(slab, base), 2, day)
+  seenSince(slab.u32, locationsAt(base), locationsOf(slab, base), LOCATION, day)
 
 function seenSince(u32: Uint32Array, at: number, entries: number, step: number, day: number): number {
   let count = 0
@@ -58,26 +78,32 @@ function seenSince(u32: Uint32Array, at: number, entries: number, step: number, 
   return count
 }
 
-export function seeMerchant(slab: Slab, base: number, key: number, day: number): void {
-  const known = findMerchant(slab, base, key)
-  if (known !== -1) keepNewest(slab.u32, known, day)
+/** Adds a recognised transaction. */
+export function acquaint(slab: Slab, base: number, seen: Sighting): void {
+  const { merchant, merchantAt, category, categoryAt, place, placeAt, day } = seen
+  if (merchant !== -1) seeMerchant(slab, base, merchant, merchantAt, day)
+  if (category !== -1) seeCategory(slab, base, category, categoryAt, day)
+  if (place !== -1) seeLocation(slab, base, place, placeAt, day)
+}
+
+function seeMerchant(slab: Slab, base: number, key: number, known: number, day: number): void {
+  if (known !== -1) keepNewest(slab.u32, merchantsAt(slab, base) + known, day)
   else if (merchantsOf(slab, base) < MOST_MERCHANTS) write(slab.u32, appendMerchant(slab, base), key, day)
   else write(slab.u32, oldestOf(slab.u32, merchantsAt(slab, base), MOST_MERCHANTS), key, day)
 }
 
-export function seeCategory(slab: Slab, base: number, key: number, day: number): void {
-  const known = findCategory(slab, base, key)
-  if (known !== -1) keepNewest(slab.u32, known, day)
+function seeCategory(slab: Slab, base: number, key: number, known: number, day: number): void {
+  if (known !== -1) keepNewest(slab.u32, categoriesAt(slab, base) + known, day)
   else if (categoriesOf(slab, base) < MOST_CATEGORIES) write(slab.u32, appendCategory(slab, base), key, day)
   else write(slab.u32, oldestOf(slab.u32, categoriesAt(slab, base), MOST_CATEGORIES), key, day)
 }
 
-export function seeLocation(slab: Slab, base: number, number: number, day: number): void {
+function seeLocation(slab: Slab, base: number, number: number, known: number, day: number): void {
   const { f64, u32 } = slab
-  const known = findLocation(slab, base, number)
   if (known !== -1) {
-    keepNewest(u32, known, day)
-    f64[known + 1]++
+    const at = locationsAt(base) + LOCATION * known
+    keepNewest(u32, at, day)
+    f64[at + 1]++
     return
   }
   const isFull = locationsOf(slab, base) === MOST_LOCATIONS
@@ -114,7 +140,7 @@ function rarestLocation(f64: Float64Array, at: number): number {
 /** Number of the location of more than half of the account's transactions, at least 5 of them; else -1. */
 export function homeLocation(slab: Slab, base: number): number {
   const { f64, u32 } = slab
-  const count = f64[base + COUNT]
+  const count = countOf(slab, base)
   if (count < HOME_MINIMUM) return -1
   const at = locationsAt(base)
   for (let i = 0; i < locationsOf(slab, base); i++) {

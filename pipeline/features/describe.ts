@@ -1,12 +1,15 @@
-import { COUNT, eventsAt, eventsOf, LAST_BIG, M2, MEAN, NEWEST, PRICED, USUAL_SUM } from './account-block.ts'
 import {
-  findCategory,
-  findLocation,
-  findMerchant,
-  homeLocation,
-  locationsSince,
-  merchantsSince,
-} from './acquaintances.ts'
+  countOf,
+  eventsAt,
+  eventsOf,
+  LAST_BIG,
+  M2,
+  MEAN,
+  NEWEST,
+  pricedOf,
+  USUAL_SUM,
+} from './account-block.ts'
+import { homeLocation, locationsSince, merchantsSince, recognise } from './acquaintances.ts'
 import type { Slab } from './block-pool.ts'
 import { eventWindow, upperBound } from './events.ts'
 import { F } from './features.ts'
@@ -23,17 +26,17 @@ const PRIOR_AMOUNT = 50
 const PRIOR_WEIGHT = 3
 
 /** The account's usual amount, which neither one large purchase nor a fraud moves much. */
-export function usualAmount({ f64 }: Slab, base: number): number {
-  return (f64[base + USUAL_SUM] + PRIOR_WEIGHT * PRIOR_AMOUNT) / (f64[base + PRICED] + PRIOR_WEIGHT)
+export function usualAmount(slab: Slab, base: number): number {
+  return (slab.f64[base + USUAL_SUM] + PRIOR_WEIGHT * PRIOR_AMOUNT) / (pricedOf(slab, base) + PRIOR_WEIGHT)
 }
 
 /** Whether the event is too far behind its account's newest for the windows. */
-export const isLate = ({ f64 }: Slab, base: number, time: number, latenessMs: number): boolean =>
-  f64[base + COUNT] > 0 && time < f64[base + NEWEST] - latenessMs
+export const isLate = (slab: Slab, base: number, time: number, latenessMs: number): boolean =>
+  countOf(slab, base) > 0 && time < slab.f64[base + NEWEST] - latenessMs
 
 /**
  * Writes the features of a transaction, as features.ts defines them, into the row at `at`: the account's state is what
- * it was before.
+ * it was before. Notes in `seen` what of it the account knows.
  * @returns the number of the account's home, -1 if it has none
  */
 export function describe(
@@ -46,8 +49,8 @@ export function describe(
 ): number {
   const { f64 } = slab
   const { amount, time, day } = seen
-  const count = f64[base + COUNT]
-  const priced = f64[base + PRICED]
+  const count = countOf(slab, base)
+  const priced = pricedOf(slab, base)
   const usual = usualAmount(slab, base)
   out[at + F.amount] = amount
   out[at + F.account_count] = count
@@ -63,7 +66,7 @@ export function describe(
     const end = upperBound(slab, first, eventsOf(slab, base), time)
     eventWindow(out, at + F.count_1h, slab, first, end, time - HOUR)
     eventWindow(out, at + F.count_24h, slab, first, end, time - DAY)
-    tileWindows(out, at, slab, base, day, amount)
+    seen.isKnownDay = tileWindows(out, at, slab, base, day, amount)
   }
   const big = f64[base + LAST_BIG]
   out[at + F.hours_since_big] = big > 0 ? Math.max(0, time - big) / HOUR : Number.NaN
@@ -78,15 +81,17 @@ function describeAcquaintances(
   at: number,
   slab: Slab,
   base: number,
-  { day, merchant, category, place }: Sighting,
+  seen: Sighting,
   late: boolean,
 ): number {
+  const { day, place } = seen
+  recognise(slab, base, seen)
   out[at + F.merchants_7d] = late ? Number.NaN : merchantsSince(slab, base, day - 7)
   out[at + F.places_7d] = late ? Number.NaN : locationsSince(slab, base, day - 7)
   if (late) out[at + F.channels_7d] = Number.NaN
-  out[at + F.new_merchant] = newness(merchant, merchant === -1 ? -1 : findMerchant(slab, base, merchant))
-  out[at + F.new_category] = newness(category, category === -1 ? -1 : findCategory(slab, base, category))
-  out[at + F.new_place] = newness(place, place === -1 ? -1 : findLocation(slab, base, place))
+  out[at + F.new_merchant] = newness(seen.merchant, seen.merchantAt)
+  out[at + F.new_category] = newness(seen.category, seen.categoryAt)
+  out[at + F.new_place] = newness(place, seen.placeAt)
   const home = homeLocation(slab, base)
   out[at + F.away_from_home] = home === -1 || place === -1 ? Number.NaN : home === place ? 0 : 1
   return home

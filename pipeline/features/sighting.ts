@@ -20,6 +20,12 @@ export interface Sighting {
   category: number
   /** Number of the place; -1 without one. */
   place: number
+  /** Which of the account's merchants, categories and places they are; -1 while unknown to it. */
+  merchantAt: number
+  categoryAt: number
+  placeAt: number
+  /** Whether something of that day counts for the account already. */
+  isKnownDay: boolean
 }
 
 export const createSighting = (): Sighting => ({
@@ -31,6 +37,10 @@ export const createSighting = (): Sighting => ({
   merchant: -1,
   category: -1,
   place: -1,
+  merchantAt: -1,
+  categoryAt: -1,
+  placeAt: -1,
+  isKnownDay: false,
 })
 
 export function fillSighting(into: Sighting, tx: Transaction, place: number, rates: Rates): void {

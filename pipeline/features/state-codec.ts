@@ -11,7 +11,7 @@ import type { Rates } from './rates.ts'
 
 /** Of another version of the code, another lateness or other rates, a checkpoint is of no use: the state is rebuilt. */
 export const stateVersion = (latenessMs: number, rates: Rates): string =>
-  `3:lateness=${latenessMs}:rates=${rates.version}`
+  `4:lateness=${latenessMs}:rates=${rates.version}`
 
 const PIECE_BYTES = 1024 * 1024
 

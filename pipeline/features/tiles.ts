@@ -1,5 +1,5 @@
 import { AMOUNT_UNITS } from '../../schemas/transaction.ts'
-import { appendTile, removeTile, tilesAt, tilesOf } from './account-block.ts'
+import { appendTile, removeTile, TILE, tilesAt, tilesOf } from './account-block.ts'
 import type { Slab } from './block-pool.ts'
 import { F } from './features.ts'
 
@@ -56,12 +56,14 @@ function findTile(slab: Slab, base: number, day: number): number {
   const first = tilesAt(slab, base)
   // Newest last, mostly: the day is found at once.
   for (let i = tilesOf(slab, base) - 1; i >= 0; i--) {
-    const at = first + 3 * i
+    const at = first + TILE * i
     if ((u32[2 * at] & DAY_MASK) === day) return at
   }
   const at = appendTile(slab, base)
-  f64.fill(0, at, at + 3)
   u32[2 * at] = day
+  u32[2 * at + 1] = 0
+  f64[at + 1] = 0
+  f64[at + 2] = 0
   return at
 }
 
@@ -72,8 +74,9 @@ function findTile(slab: Slab, base: number, day: number): number {
  */
 export function joinTiles(slab: Slab, base: number, horizon: number): void {
   const { u32 } = slab
+  const first = tilesAt(slab, base)
   for (let i = 0; i < tilesOf(slab, base); i++) {
-    const at = tilesAt(slab, base) + 3 * i
+    const at = first + TILE * i
     const day = u32[2 * at] & DAY_MASK
     const end = blockEnd(day)
     if (end <= horizon - 30) {
@@ -81,7 +84,7 @@ export function joinTiles(slab: Slab, base: number, horizon: number): void {
       i--
     } else if (end <= horizon - 14) {
       u32[2 * at] = (u32[2 * at] & ~DAY_MASK) | end
-      const earlier = earlierOf(slab, base, i, end)
+      const earlier = earlierOf(u32, first, i, end)
       if (earlier === -1) continue
       join(slab, earlier, at)
       removeTile(slab, base, at)
@@ -91,11 +94,8 @@ export function joinTiles(slab: Slab, base: number, horizon: number): void {
 }
 
 /** Where the block's tile is among the first ones; -1 if it is not there. */
-function earlierOf(slab: Slab, base: number, tiles: number, end: number): number {
-  for (let i = 0; i < tiles; i++) {
-    const at = tilesAt(slab, base) + 3 * i
-    if ((slab.u32[2 * at] & DAY_MASK) === end) return at
-  }
+function earlierOf(u32: Uint32Array, first: number, tiles: number, end: number): number {
+  for (let at = first; at < first + TILE * tiles; at += TILE) if ((u32[2 * at] & DAY_MASK) === end) return at
   return -1
 }
 
@@ -113,7 +113,10 @@ function join({ f64, f32, u32 }: Slab, into: number, from: number): void {
 /** Bits of a number of five bits. */
 const BITS = Uint8Array.from({ length: 32 }, (_, n) => n.toString(2).replaceAll('0', '').length)
 
-/** Writes the features of windows of days for a transaction of the day into the row at `at`. */
+/**
+ * Writes the features of windows of days for a transaction of the day into the row at `at`.
+ * @returns whether the day has a tile
+ */
 export function tileWindows(
   out: Float64Array,
   at: number,
@@ -121,13 +124,14 @@ export function tileWindows(
   base: number,
   day: number,
   amount: number,
-): void {
+): boolean {
   const { f64, f32, u32 } = slab
   const first = tilesAt(slab, base)
-  const end = first + 3 * tilesOf(slab, base)
+  const end = first + TILE * tilesOf(slab, base)
   let [count7, sum7, count30, sum30] = [0, 0, 0, 0]
   let [count14, big3, big14, ratio14, channels] = [0, 0, 0, 0, 0]
-  for (let tile = first; tile < end; tile += 3) {
+  let isKnown = false
+  for (let tile = first; tile < end; tile += TILE) {
     const meta = u32[2 * tile]
     const tileDay = meta & DAY_MASK
     const age = day - tileDay
@@ -143,11 +147,12 @@ export function tileWindows(
     sum7 += f64[tile + 2]
     channels |= (meta >>> CHANNEL_SHIFT) & CHANNEL_MASK
     if (age < 3) big3 += meta >>> BIG_SHIFT
+    if (age === 0) isKnown = true
   }
   // Squared distances from the windows' own means: those within a tile, and the tile's from the mean.
   const [mean7, mean30] = [sum7 / count7, sum30 / count30]
   let [m7, m30] = [0, 0]
-  for (let tile = first; tile < end; tile += 3) {
+  for (let tile = first; tile < end; tile += TILE) {
     const tileDay = u32[2 * tile] & DAY_MASK
     const age = day - tileDay
     if (age < 0 || blockEnd(tileDay) <= day - 30) continue
@@ -168,6 +173,7 @@ export function tileWindows(
   out[at + F.big_14d] = big14
   out[at + F.max_ratio_14d] = ratio14
   out[at + F.channels_7d] = BITS[channels]
+  return isKnown
 }
 
 function writeMoments(out: Float64Array, at: number, count: number, sum: number, m2: number): void {

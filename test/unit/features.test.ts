@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { AccountStates } from '../../pipeline/features/account-states.ts'
-import { BlockPool } from '../../pipeline/features/block-pool.ts'
+import { AccountStates, AHEAD } from '../../pipeline/features/account-states.ts'
 import { F, FEATURE_COUNT, type Feature } from '../../pipeline/features/features.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { feature, judge, ownership } from '../support/batches.ts'
@@ -153,13 +152,23 @@ test("an account's memory is that of the longest window and lateness, not of its
   assert.equal(out[F.account_count], 12 * 200 - 1)
 })
 
-test('a block larger than a slab has a slab of its own, even as the first one', () => {
-  const pool = new BlockPool()
-  const large = pool.allocate(2 ** 20 + 1)
-  const small = pool.allocate(8)
-  assert.notEqual(large, 0)
-  assert.notEqual(small, 0)
-  assert.notEqual(large >>> 20, small >>> 20)
-  pool.free(large, 2 ** 20 + 1)
-  assert.equal(pool.allocate(2 ** 21), large)
+test('a look ahead changes nothing', () => {
+  fc.assert(
+    fc.property(histories(200), (transactions) => {
+      const [states, other] = [new AccountStates(DAY), new AccountStates(DAY)]
+      const [out, expected] = [states, other].map(() => new Float64Array(transactions.length * FEATURE_COUNT))
+      for (let from = 0; from < transactions.length; from += AHEAD) {
+        const [undo, otherUndo] = [states.begin(), other.begin()]
+        states.lookAhead(transactions, from)
+        for (let i = from; i < Math.min(from + AHEAD, transactions.length); i++) {
+          states.observe(transactions[i], undo, out, i * FEATURE_COUNT)
+          other.observe(transactions[i], otherUndo, expected, i * FEATURE_COUNT)
+        }
+        states.commit(undo)
+        other.commit(otherUndo)
+      }
+      assert.deepEqual(out, expected)
+    }),
+    { numRuns: 30 },
+  )
 })
