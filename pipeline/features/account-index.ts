@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { hashOf } from './acquaintances.ts'
 
@@ -10,6 +11,12 @@ export class AccountIndex {
   #table = new Uint32Array(2 * 1024)
   readonly #ids: string[] = []
   readonly #free: number[] = []
+  readonly #basis: number
+
+  /** @param basis of the hashes: by chance, so that nobody can choose ids that fall on the same place */
+  constructor(basis = randomInt(2 ** 32)) {
+    this.#basis = basis
+  }
 
   get size(): number {
     return this.#ids.length - this.#free.length
@@ -45,7 +52,7 @@ export class AccountIndex {
     const ids = this.#ids
     let used = 0
     for (let i = from; i < until; i++) {
-      const hash = hashOf(transactions[i].account_id)
+      const hash = hashOf(transactions[i].account_id, this.#basis)
       accounts[i - from] = hash
       used += table[2 * this.#placeOf(hash)]
     }
@@ -64,7 +71,7 @@ export class AccountIndex {
     const account = this.#free.pop() ?? this.#ids.length
     this.#ids[account] = id
     const entry = this.#entryOf(id)
-    this.#table[2 * entry] = hashOf(id)
+    this.#table[2 * entry] = hashOf(id, this.#basis)
     this.#table[2 * entry + 1] = account + 1
     return account
   }
@@ -90,7 +97,7 @@ export class AccountIndex {
   #entryOf(id: string): number {
     const table = this.#table
     const mask = table.length / 2 - 1
-    const hash = hashOf(id)
+    const hash = hashOf(id, this.#basis)
     let entry = this.#placeOf(hash)
     while (table[2 * entry + 1] !== 0) {
       if (table[2 * entry] === hash && this.#ids[table[2 * entry + 1] - 1] === id) break

@@ -29,9 +29,11 @@ const MOST_LOCATIONS = 64
 /** A location is home from this many earlier transactions of the account on. */
 const HOME_MINIMUM = 5
 
+export const FNV_BASIS = 0x811c9dc5
+
 /** FNV-1a over the UTF-16 units, 32 bits. Two of an account's names are taken for one with probability 2^-28 or so. */
-export function hashOf(name: string): number {
-  let hash = 0x811c9dc5
+export function hashOf(name: string, basis = FNV_BASIS): number {
+  let hash = basis
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193)
   return hash >>> 0
 }

@@ -1,4 +1,5 @@
 import type { Batch } from '../batch.ts'
+import { AHEAD } from '../features/account-states.ts'
 import { FEATURE_COUNT } from '../features/features.ts'
 import { fillMerchant, type References } from '../features/merchant-labels.ts'
 
@@ -50,6 +51,7 @@ export function computeFeatures(batch: Batch): Batch {
   for (let row = 0; row < batch.transactions.length; row++) {
     const tx = batch.transactions[row]
     const at = row * FEATURE_COUNT
+    if (row % AHEAD === 0) states.lookAhead(batch.transactions, row)
     homes[row] = states.observe(tx, undo, features, at)
     const itsDay = Math.floor(tx.timestamp / DAY)
     if (itsDay !== day) {

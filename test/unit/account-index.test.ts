@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { AccountIndex } from '../../pipeline/features/account-index.ts'
-import { hashOf } from '../../pipeline/features/acquaintances.ts'
+import { FNV_BASIS, hashOf } from '../../pipeline/features/acquaintances.ts'
 import { transaction } from '../support/transactions.ts'
 
 /** Two ids with the same hash. */
@@ -16,7 +16,7 @@ test('accounts that come and go are found as in a Map, also with equal hashes', 
   )
   fc.assert(
     fc.property(fc.array(ids, { size: 'max', maxLength: 4000 }), (schedule) => {
-      const index = new AccountIndex()
+      const index = new AccountIndex(FNV_BASIS)
       const numbers = new Map<string, number>()
       for (const id of schedule) {
         const known = numbers.get(id)
@@ -39,7 +39,7 @@ test('accounts that come and go are found as in a Map, also with equal hashes', 
 })
 
 test('a look ahead finds the accounts that are there, and -1 for others', () => {
-  const index = new AccountIndex()
+  const index = new AccountIndex(FNV_BASIS)
   for (let i = 0; i < 5000; i++) index.add(`a-${i}`)
   const transactions = ['a-17', 'b', 'a-4999'].map((account_id) => transaction({ account_id }))
   const accounts = new Int32Array(2)
