@@ -40,6 +40,11 @@ export function createMetrics() {
       help: 'Transactions further behind their account than ALLOWED_LATENESS',
       registers,
     }),
+    unrated: new Counter({
+      name: 'weir_unrated_transactions_total',
+      help: 'Transactions in a currency without a rate: their amounts are unknown to rules and models',
+      registers,
+    }),
     misplaced: new Counter({
       name: 'weir_misplaced_transactions_total',
       help: 'Transactions in another partition than the murmur2 hash of their account: its history is torn',

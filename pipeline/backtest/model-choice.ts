@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import type pg from 'pg'
 import { KINDS } from '../models/artifact.ts'
 import { defaultArtifact, type Model, openModel } from '../models/model.ts'
-import { loadActiveModel, readModel } from '../models/store.ts'
+import { readActiveModel, readModel } from '../models/store.ts'
 
 /**
  * The model that decides where none is trained: a file of `npm run train -- --output`, a version of the registry, or
@@ -14,7 +14,7 @@ export async function chooseModel(
   name: string | undefined,
   withDatabase: (<T>(use: (client: pg.Client) => Promise<T>) => Promise<T>) | undefined,
 ): Promise<Model> {
-  if (name === undefined) return withDatabase ? withDatabase(loadActiveModel) : openModel(defaultArtifact())
+  if (name === undefined) return withDatabase ? withDatabase(readActiveModel) : openModel(defaultArtifact())
   const shipped = defaultArtifact()
   if (name === shipped.kind) return openModel(shipped)
   if (KINDS.some((kind) => kind === name))

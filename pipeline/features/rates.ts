@@ -42,7 +42,7 @@ export function loadRates(base: string, path: string | URL = shipped): Rates {
   return {
     version: `${base}-${digest.slice(0, 12)}`,
     base,
-    rateOf: (name) => rates.get(name) ?? Number.NaN,
+    rateOf: (name) => rates.get(name) ?? rates.get(name.toUpperCase()) ?? Number.NaN,
   }
 }
 
@@ -59,5 +59,5 @@ function readTable(path: string | URL): z.infer<typeof file> {
 export const EUROS: Rates = {
   version: 'EUR',
   base: 'EUR',
-  rateOf: (name) => (name === 'EUR' ? 1 : Number.NaN),
+  rateOf: (name) => (name.toUpperCase() === 'EUR' ? 1 : Number.NaN),
 }

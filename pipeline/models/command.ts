@@ -46,7 +46,7 @@ export function command(): Command {
     )
     .addCommand(
       new Command('rollback')
-        .description('put the one in force again that was before; once more: the one before that')
+        .description('put the one in force again that was before; once more: one before that, each once')
         .option('--json', 'print one JSON object')
         .action((options: Options) =>
           withDatabase(async (client) => {

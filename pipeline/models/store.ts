@@ -78,7 +78,7 @@ export const activateModel = (client: pg.ClientBase, version: string): Promise<s
   })
 
 /**
- * Puts the model in force again that was before the present one; once more, the one before that.
+ * Puts the model in force again that was before the present one; once more, one before that: each model once.
  * @throws when there was none, or this version of the code cannot serve it
  */
 export const rollbackModel = (client: pg.ClientBase): Promise<{ version: string; previous: string }> =>
@@ -98,14 +98,22 @@ export const rollbackModel = (client: pg.ClientBase): Promise<{ version: string;
     return { version: earlier.version, previous: present.version }
   })
 
-/** The active model; where there is none yet, the one that is shipped becomes it. */
+/** The active model, or the shipped one where there is none. Changes nothing. */
+export async function readActiveModel(client: pg.ClientBase): Promise<Model> {
+  return openModel((await activeArtifact(client)) ?? defaultArtifact())
+}
+
+/**
+ * The active model; where there is none yet, the shipped one becomes it. That one is in the registry in any case: to be
+ * activated when this version of the code cannot serve the active one.
+ */
 export async function loadActiveModel(client: pg.ClientBase): Promise<Model> {
+  const shipped = await storeModel(client, defaultArtifact())
   const active = await activeArtifact(client)
   if (active !== null) return openModel(active)
   return inTurn(client, async () => {
     // Another process that started at the same time may have been first.
-    if ((await activeArtifact(client)) === null)
-      await putInForce(client, await storeModel(client, defaultArtifact()))
+    if ((await activeArtifact(client)) === null) await putInForce(client, shipped)
     return openModel(await activeArtifact(client))
   })
 }

@@ -1,11 +1,17 @@
+import type { Feature } from '../features/features.ts'
 import type { RuleContext } from '../rules/rules.ts'
 
 /**
  * What a model's input means to a person, in words: said of an input that raised the score. Amounts are in the base
  * currency.
  */
-
-type Phrase = (context: RuleContext) => string
+interface Phrase {
+  /** What it tells of: all of these are known. */
+  of: Feature[]
+  say: (context: RuleContext) => string
+  /** Said where one of them is not. */
+  otherwise: string
+}
 
 // Made once: to make one costs a hundred times what it takes to use it.
 const tenths = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
@@ -16,27 +22,79 @@ const money = (value: number | string): string => cents.format(Number(value))
 const times = (count: number | string, one: string, many: string): string =>
   Number(count) === 1 ? `one ${one}` : `${number(count)} ${many}`
 
-const ratio: Phrase = (c) => `${number(c.amount_ratio)} times the usual amount of ${money(c.usual_amount)}`
-const lastHour: Phrase = (c) => `${times(c.count_1h, 'transaction', 'transactions')} in the hour before`
-const lastDay: Phrase = (c) =>
-  `${times(c.count_24h, 'transaction', 'transactions')} of ${money(c.sum_24h)} together in the 24 hours before`
-const deviation: Phrase = (c) =>
-  `${number(c.deviation)} standard deviations from the account's mean of ${money(c.account_mean)}`
-const away: Phrase = (c) =>
-  c.away_from_home === 1 ? `in ${c.location} instead of ${c.home}` : `the place, ${c.location}`
-const bursts: Phrase = (c) =>
-  `${times(c.big_14d, 'unusually large purchase', 'unusually large purchases')} in the 14 days before`
-const merchantFrauds: Phrase = (c) =>
-  `${times(c.run_frauds, 'fraud', 'frauds')} known of this merchant lately`
-const month: Phrase = (c) =>
-  `${number(c.z_30d)} standard deviations from the mean of 30 days, ${money(c.mean_30d)}`
-const newMerchant: Phrase = (c) =>
-  c.new_merchant === 1 ? 'a merchant that is new to the account' : 'the merchant'
-const hour: Phrase = () => 'the hour of the day'
+const LATE = 'an event far behind the newest one of the account'
+const SHORT = 'too short a history to compare with'
+
+const amount: Phrase = {
+  of: ['amount'],
+  say: (c) => `the amount of ${money(c.amount)}`,
+  otherwise: 'a currency without a rate',
+}
+const ratio: Phrase = {
+  of: ['amount_ratio', 'usual_amount'],
+  say: (c) => `${number(c.amount_ratio)} times the usual amount of ${money(c.usual_amount)}`,
+  otherwise: amount.otherwise,
+}
+const deviation: Phrase = {
+  of: ['deviation', 'account_mean'],
+  say: (c) =>
+    `${number(c.deviation)} standard deviations from the account's mean of ${money(c.account_mean)}`,
+  otherwise: SHORT,
+}
+const month: Phrase = {
+  of: ['z_30d', 'mean_30d'],
+  say: (c) => `${number(c.z_30d)} standard deviations from the mean of 30 days, ${money(c.mean_30d)}`,
+  otherwise: SHORT,
+}
+const lastHour: Phrase = {
+  of: ['count_1h'],
+  say: (c) => `${times(c.count_1h, 'transaction', 'transactions')} in the hour before`,
+  otherwise: LATE,
+}
+const lastDay: Phrase = {
+  of: ['count_24h', 'sum_24h'],
+  say: (c) =>
+    `${times(c.count_24h, 'transaction', 'transactions')} of ${money(c.sum_24h)} together in the 24 hours before`,
+  otherwise: LATE,
+}
+const bursts: Phrase = {
+  of: ['big_14d'],
+  say: (c) =>
+    `${times(c.big_14d, 'unusually large purchase', 'unusually large purchases')} in the 14 days before`,
+  otherwise: LATE,
+}
+const merchantFrauds: Phrase = {
+  of: ['run_frauds'],
+  say: (c) =>
+    c.run_frauds === 0
+      ? 'what is known of this merchant'
+      : `${times(c.run_frauds, 'fraud', 'frauds')} known of this merchant lately`,
+  otherwise: 'a merchant of which nothing is known',
+}
+const away: Phrase = {
+  of: ['away_from_home'],
+  say: (c) => (c.away_from_home === 1 ? `in ${c.location} instead of ${c.home}` : `the place, ${c.location}`),
+  otherwise: 'an account without a home so far',
+}
+const habit = (feature: Feature, what: string): Phrase => ({
+  of: [feature],
+  say: () => what,
+  otherwise: SHORT,
+})
+const countIn = (feature: Feature, one: string, many: string, span: string): Phrase => ({
+  of: [feature],
+  say: (c) => `${times(c[feature], one, many)} in ${span}`,
+  otherwise: LATE,
+})
+const newness = (feature: Feature, isNew: (c: RuleContext) => string, what: string): Phrase => ({
+  of: [feature],
+  say: (c) => (c[feature] === 1 ? isNew(c) : `the ${what}`),
+  otherwise: `no ${what} given`,
+})
 
 /** By the input's name: a feature's, or one of the isolation forest's. */
 const PHRASES: Record<string, Phrase> = {
-  amount: (c) => `the amount of ${money(c.amount)}`,
+  amount,
   amount_ratio: ratio,
   usual_amount: ratio,
   amount_ratio_log: ratio,
@@ -50,32 +108,55 @@ const PHRASES: Record<string, Phrase> = {
   count_24h: lastDay,
   sum_24h: lastDay,
   spend_24h_log: lastDay,
-  count_7d: (c) => `${times(c.count_7d, 'transaction', 'transactions')} in 7 days`,
-  count_14d: (c) => `${times(c.count_14d, 'transaction', 'transactions')} in 14 days`,
-  count_30d: (c) => `${times(c.count_30d, 'transaction', 'transactions')} in 30 days`,
+  count_7d: countIn('count_7d', 'transaction', 'transactions', '7 days'),
+  count_14d: countIn('count_14d', 'transaction', 'transactions', '14 days'),
+  count_30d: countIn('count_30d', 'transaction', 'transactions', '30 days'),
+  merchants_7d: countIn('merchants_7d', 'merchant', 'merchants', '7 days'),
+  places_7d: countIn('places_7d', 'place', 'places', '7 days'),
   big_3d: bursts,
   big_14d: bursts,
   bursts_log: bursts,
-  max_ratio_14d: (c) => `one of ${number(c.max_ratio_14d)} times the usual amount in the 14 days before`,
-  hours_since_big: (c) => `${number(c.hours_since_big)} hours after an unusually large purchase`,
-  seconds_since_last: (c) => `${number(c.seconds_since_last)} seconds after the last transaction`,
-  merchants_7d: (c) => `${times(c.merchants_7d, 'merchant', 'merchants')} in 7 days`,
-  places_7d: (c) => `${times(c.places_7d, 'place', 'places')} in 7 days`,
-  new_merchant: newMerchant,
-  new_category: (c) =>
-    c.new_category === 1 ? `${c.merchant_category}, where it never bought` : 'the category',
-  new_place: (c) => (c.new_place === 1 ? `${c.location}, where it never was` : 'the place'),
+  max_ratio_14d: {
+    of: ['max_ratio_14d'],
+    say: (c) => `one of ${number(c.max_ratio_14d)} times the usual amount in the 14 days before`,
+    otherwise: LATE,
+  },
+  hours_since_big: {
+    of: ['hours_since_big'],
+    say: (c) => `${number(c.hours_since_big)} hours after an unusually large purchase`,
+    otherwise: 'no unusually large purchase before',
+  },
+  seconds_since_last: {
+    of: ['seconds_since_last'],
+    say: (c) => `${number(c.seconds_since_last)} seconds after the last transaction`,
+    otherwise: "the account's first transaction",
+  },
+  new_merchant: newness('new_merchant', () => 'a merchant that is new to the account', 'merchant'),
+  new_category: newness(
+    'new_category',
+    (c) => `${c.merchant_category}, where it never bought`,
+    'category of the merchant',
+  ),
+  new_place: newness('new_place', (c) => `${c.location}, where it never was`, 'place'),
   away_from_home: away,
-  hour_share: hour,
-  weekday_share: () => 'the day of the week',
+  hour_share: habit('hour_share', 'the hour of the day'),
+  weekday_share: habit('weekday_share', 'the day of the week'),
   run_frauds: merchantFrauds,
   merchant_frauds_log: merchantFrauds,
   run_age_days: merchantFrauds,
   run_slack_days: merchantFrauds,
-  merchant_risk_30d: (c) =>
-    `${number(100 * Number(c.merchant_risk_30d))} % frauds among this merchant's known transactions`,
+  merchant_risk_30d: {
+    of: ['merchant_risk_30d'],
+    say: (c) =>
+      `${number(100 * Number(c.merchant_risk_30d))} % frauds among this merchant's known transactions`,
+    otherwise: merchantFrauds.otherwise,
+  },
 }
 
 /** An input in words; by its bare name where there are none. */
-export const inWords = (input: string, context: RuleContext): string =>
-  PHRASES[input]?.(context) ?? input.replaceAll('_', ' ')
+export function inWords(input: string, context: RuleContext): string {
+  const phrase = PHRASES[input]
+  if (phrase === undefined) return input.replaceAll('_', ' ')
+  const isKnown = phrase.of.every((feature) => !Number.isNaN(context[feature]))
+  return isKnown ? phrase.say(context) : phrase.otherwise
+}

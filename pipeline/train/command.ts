@@ -25,6 +25,8 @@ interface Options {
   from?: number
   to?: number
   seed: number
+  trees: number
+  leaves: number
   labelDelayDays?: number
   features?: Feature[]
   output?: string
@@ -62,6 +64,8 @@ export function command(): Command {
       integer(1, 3650),
     )
     .option('--features <names>', 'lightgbm: learn from these only, separated by commas', features)
+    .option('--trees <number>', 'lightgbm: trees to train', integer(1, 10_000), 100)
+    .option('--leaves <number>', 'lightgbm: leaves of a tree', integer(2, 10_000), 15)
     .option('--output <file>', 'write the model to a file instead of the registry')
     .addOption(new Option('--activate', 'put the model in force').conflicts('output'))
     .option('--json', 'print the result as one JSON object')
@@ -98,7 +102,8 @@ async function train(options: Options, signal: AbortSignal): Promise<void> {
   const settings = loadSettings(fromDatabase || output === undefined ? ['DATABASE_URL'] : [])
 
   const delayDays = options.labelDelayDays ?? settings.LABEL_DELAY_DAYS
-  const artifact = await withHistory(options, delayDays, settings, signal, (history) =>
+  const readFrom = options.from === undefined ? undefined : options.from - WARM_UP_DAYS * DAY
+  const artifact = await withHistory({ ...options, from: readFrom }, delayDays, settings, signal, (history) =>
     learn(history, options, delayDays, settings, signal),
   )
   signal.throwIfAborted()
@@ -113,25 +118,27 @@ async function train(options: Options, signal: AbortSignal): Promise<void> {
 
 async function learn(
   history: InputSource,
-  { model, features = [...FEATURES], seed }: Options,
+  { model, features = [...FEATURES], seed, trees, leaves, from = Number.NEGATIVE_INFINITY }: Options,
   delayDays: number,
   settings: Settings,
   signal: AbortSignal,
 ): Promise<Artifact> {
-  const bar = createBar()
+  const bar = createBar(trees)
+  const isLearnable = (time: number) => time >= from
   const learner =
     model === 'lightgbm'
-      ? lightgbmLearner(() => true, features, {
+      ? lightgbmLearner(isLearnable, features, {
           seed,
-          trees: TREES,
+          trees,
+          leaves,
           signal,
           cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
           say: (line) => console.error(line),
           onTree: bar.update,
         })
-      : forestLearner(() => true, seed)
+      : forestLearner(isLearnable, seed)
   try {
-    const seen = await readInto(learner, history, signal)
+    const seen = await readInto(learner, history, from, signal)
     if (seen.rows === 0) throw new Error('there is not one transaction to train on')
     if (model !== 'lightgbm') return await learner.train()
     console.error(
@@ -144,28 +151,30 @@ async function learn(
   }
 }
 
-const TREES = 100
+/** Stored transactions before the span are read, not learned from: else every account would seem new in it. */
+const WARM_UP_DAYS = 45
 
 /** What LightGBM has done so far, where somebody looks. */
-function createBar(): { update: (trees: number) => void; stop: () => void } {
+function createBar(total: number): { update: (trees: number) => void; stop: () => void } {
   if (!process.stderr.isTTY) return { update() {}, stop() {} }
   const format = 'Training {bar} {value}/{total} trees'
   const bar = new SingleBar({ format, hideCursor: true }, Presets.shades_classic)
   return {
-    update: (trees) => (bar.isActive ? bar.update(trees) : bar.start(TREES, trees)),
+    update: (trees) => (bar.isActive ? bar.update(trees) : bar.start(total, trees)),
     stop: () => bar.stop(),
   }
 }
 
-async function readInto(learner: Learner, history: InputSource, signal: AbortSignal) {
+async function readInto(learner: Learner, history: InputSource, from: number, signal: AbortSignal) {
   const seen = { rows: 0, unlabelled: 0, newest: Number.NEGATIVE_INFINITY }
   for await (const { batch } of replay(history, signal)) {
     learner.take(batch)
     for (const { is_fraud, timestamp } of batch.transactions) {
+      if (timestamp < from) continue
+      seen.rows++
       if (is_fraud === null) seen.unlabelled++
       if (timestamp > seen.newest) seen.newest = timestamp
     }
-    seen.rows += batch.transactions.length
   }
   return seen
 }

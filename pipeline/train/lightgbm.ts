@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { type LightgbmArtifact, packBoosted } from '../models/artifact.ts'
 import { type BoostedTrees, InputReader, rawScore } from '../models/boosted-trees.ts'
 import { fromLightgbm } from '../models/lightgbm.ts'
+import { LEAF } from '../models/trees.ts'
 import { type PythonOptions, pythonWithLightgbm } from './python.ts'
 import { ProgramError, runProgram } from './run-program.ts'
 
@@ -71,6 +72,8 @@ export async function trainLightgbm(rows: LabelledRows, options: LightgbmOptions
   )
   const { features, trees: boosted } = fromLightgbm(model)
   assertServedAlike(boosted, rows, raw_scores)
+  if (boosted.roots.every((root) => boosted.input[root] === LEAF))
+    throw new Error(`LightGBM found nothing to tell frauds by in ${count} transactions: take a longer span`)
   const onTraining = Object.entries(metrics).map(([name, value]) => [`training_${name}`, value])
   return {
     kind: 'lightgbm',
@@ -78,7 +81,14 @@ export async function trainLightgbm(rows: LabelledRows, options: LightgbmOptions
     trees: packBoosted(boosted),
     trained_from: new Date(rows.from).toISOString(),
     trained_to: new Date(rows.to).toISOString(),
-    metrics: { transactions: count, frauds, trees, leaves, seed, ...Object.fromEntries(onTraining) },
+    metrics: {
+      transactions: count,
+      frauds,
+      trees: boosted.roots.length,
+      leaves,
+      seed,
+      ...Object.fromEntries(onTraining),
+    },
   }
 }
 

@@ -78,6 +78,7 @@ test('one model is in force, whatever its kind: activated, rolled back, and back
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line))
+    .filter(({ version }) => version !== versionOf(defaultArtifact()))
   assert.deepEqual(
     models.map(({ version, is_active }) => [version, is_active]),
     [
@@ -106,6 +107,24 @@ test('a model that cannot be served is refused, and the one in force stays', asy
   assert.equal(missing.code, 1)
   assert.match(missing.errors, /no model no-such-model; `npm run models -- list`/)
   assert.equal((await run('', 'models', 'list')).code, 2)
+})
+
+test('an active model of an earlier version is refused, and the shipped one is there to be activated instead', async (t) => {
+  const database = await freshDatabase(t)
+  const earlier = { ...another(0), features: ['amount_log'] }
+  await query(
+    database,
+    `INSERT INTO models (version, kind, artifact, features, metrics, is_active)
+     VALUES ('isolation-forest-of-old', 'isolation-forest', $1, '{amount_log}', '{}', true)`,
+    [JSON.stringify(earlier)],
+  )
+  await assert.rejects(connected(database, loadActiveModel), /was trained on \[amount_log\].*activate one/)
+  const shipped = versionOf(defaultArtifact())
+  const { out } = await run(database, 'models', 'list')
+  assert.ok(out.includes(shipped), out)
+  const { code, errors } = await run(database, 'models', 'activate', shipped)
+  assert.equal(code, 0, errors)
+  assert.equal((await connected(database, loadActiveModel)).version, shipped)
 })
 
 test('training stores a model beside the one in force, which --activate replaces', async (t) => {

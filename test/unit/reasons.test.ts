@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FEATURES } from '../../pipeline/features/features.ts'
+import { FOREST_INPUTS } from '../../pipeline/models/inputs.ts'
 import type { Contribution, Model } from '../../pipeline/models/model.ts'
+import type { RuleContext } from '../../pipeline/rules/rules.ts'
+import { inWords } from '../../pipeline/stages/phrases.ts'
 import { constantModel, judge } from '../support/batches.ts'
 import { rulesOf } from '../support/rules-file.ts'
 import { HOUR, NOON, transaction } from '../support/transactions.ts'
@@ -80,4 +84,16 @@ test('the reasons stand highest first, and only those that reach the threshold b
     reasonsOf(saying(['amount', 1]), rules).map(({ code }) => code),
     ['HIGH', 'MODEL'],
   )
+})
+
+test('whatever is unknown is told in words, never as NaN', () => {
+  const unknown: RuleContext = {
+    ...Object.fromEntries(FEATURES.map((name) => [name, Number.NaN])),
+    ...{ location: '', merchant_category: '', channel: 'OTHER', currency: 'XXX', home: '' },
+  }
+  for (const input of [...FEATURES, ...FOREST_INPUTS]) {
+    const text = inWords(input, unknown)
+    assert.doesNotMatch(text, /NaN|undefined/, input)
+    assert.ok(text.length > 3 && !/[ ,]$/.test(text), `${input}: ${text}`)
+  }
 })
