@@ -116,7 +116,12 @@ export async function runStages(
   )
   const references = new StoredReferences({
     ensure: postgresReferences(
-      { ...connection, application_name: `${connection.application_name}-lane-reference` },
+      {
+        ...connection,
+        application_name: `${connection.application_name}-lane-reference`,
+        // A day of many transactions and labels: the first rows come once they are joined.
+        queryTimeoutMs: 300_000,
+      },
       settings.LABEL_DELAY_DAYS,
       (lastDay) => allStored(source, lastDay),
       log,
@@ -199,7 +204,7 @@ export async function runStages(
       for (const { partition } of source.owned()) progress.onFetched(partition, ends.get(partition) ?? 0)
       return ends
     },
-    excused: () => source.taking > 0 || waitsForServer(),
+    excused: () => source.taking > 0 || references.isLoading || waitsForServer(),
     rejoin: () => source.rejoin(),
     metrics,
     log,

@@ -139,14 +139,19 @@ async function deciderOf(
   if (model === 'isolation-forest') return forestLearner(mayLearn, seed)
   if (model !== 'lightgbm')
     throw new Error('with --train-from, --model is a kind to train: lightgbm or isolation-forest')
-  return lightgbmLearner(mayLearn, features, {
-    seed,
-    trees,
-    leaves,
-    signal,
-    cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
-    say: (line) => console.error(line),
-  })
+  return lightgbmLearner(
+    mayLearn,
+    features,
+    {
+      seed,
+      trees,
+      leaves,
+      signal,
+      cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
+      say: (line) => console.error(line),
+    },
+    protocol.test?.from,
+  )
 }
 
 const withDatabase = <T>(settings: Settings, use: (client: pg.Client) => Promise<T>): Promise<T> =>

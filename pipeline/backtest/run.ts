@@ -2,7 +2,8 @@ import type { Transaction } from '../../schemas/transaction.ts'
 import { AMOUNT_UNITS } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
 import { F, FEATURE_COUNT } from '../features/features.ts'
-import { dayOf } from '../history/days.ts'
+import { labelBefore } from '../features/labelled.ts'
+import { DAY, dayOf } from '../history/days.ts'
 import { replay } from '../history/replay.ts'
 import type { InputSource, StoredDecision } from '../history/sources.ts'
 import type { Artifact } from '../models/artifact.ts'
@@ -124,7 +125,8 @@ class Kept {
       const tx = transactions[row]
       const day = dayOf(tx.timestamp)
       const account = this.#numberOf(tx.account_id)
-      if (tx.is_fraud === true) this.#known.note(account, day)
+      const knownBy = tx.timestamp + this.#protocol.delayDays * DAY
+      if (labelBefore(tx, knownBy) === true) this.#known.note(account, day)
       if (!isTested(this.#protocol, tx)) continue
       const amount = Math.round(features[row * FEATURE_COUNT + F.amount] * AMOUNT_UNITS)
       this.#rows.add(scores[row], labelOf(tx), account, day, amount)

@@ -19,7 +19,7 @@
  * | count_, sum_, mean_, std_ 30d | the same for the days up to d, from the block of four days (since 1970) on in which d - 29 is | | 0, 0, NaN, NaN |
  * | z_30d | (amount - mean_30d) / std_30d | - | NaN, also while that is 0 |
  * | count_14d | earlier ones of the days d - 13 to d | count | 0 |
- * | big_3d, big_14d | how many of those of 3 and 14 days were big: amount_ratio > 2.2; a day counts 1023 at most | count | 0 |
+ * | big_3d, big_14d | how many of those of 3 and 14 days were big: amount_ratio > 2.2, in 32 bits; a day counts 1023 at most | count | 0 |
  * | max_ratio_14d | the highest amount_ratio of 14 days, in 32 bits | - | 0 |
  * | hours_since_big | hours since the newest big one, at least 0 | hours | NaN |
  * | seconds_since_last | seconds since the account's newest event, at least 0 | seconds | NaN |
@@ -42,10 +42,12 @@
  * | last_label | 1 if the newest known one is a fraud, 0 if it is genuine | - | NaN |
  *
  * Those of the merchant are of all accounts' transactions with it. One is known at t when it happened LABEL_DELAY_DAYS
- * x 24 h before t or earlier: as a fraud if it was labelled so by the beginning of the day, else as genuine. Of a merchant
- * without one for 45 event days nothing is known. A fraud is plain that was not big. A run begins with a plain fraud,
- * grows by any fraud, and ends at a genuine one; the order is that of event times, at the same time genuine, plain, other. All
- * are NaN without a merchant. See {@link file://./reference-day.ts}.
+ * x 24 h before t or earlier: as a fraud if it was labelled so by the beginning of the day on which it became known, else
+ * as genuine. A fraud label that comes later leaves that as it is and counts from the day after it came on, as one more
+ * fraud, as if that had happened the delay before it came. Of a merchant without one for 45 event days nothing is known. A
+ * fraud is plain that was not big. A run begins with a plain fraud, grows by any fraud, and ends at a genuine one; the order
+ * is that of event times, at the same time genuine, plain, other. All are NaN without a merchant. See
+ * {@link file://./reference-day.ts}.
  *
  * usual_amount, amount_ratio, big_, max_ratio_, hours_since_big and z_30d are what carries detection of unusual spending
  * on the public data of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot, Bontempi: Reproducible Machine
@@ -106,5 +108,7 @@ export type Feature = (typeof FEATURES)[number]
 export const F = Object.fromEntries(FEATURES.map((name, at) => [name, at])) as Record<Feature, number>
 export const FEATURE_COUNT = FEATURES.length
 
-/** A transaction is big from this many times the usual amount on. */
-export const BIG_RATIO = 2.2
+const BIG_RATIO = Math.fround(2.2)
+
+/** Whether a transaction was big for its account, by its amount_ratio: in the 32 bits that the table keeps of it. */
+export const isBigRatio = (ratio: number): boolean => Math.fround(ratio) > BIG_RATIO

@@ -1,4 +1,4 @@
-import { BIG_RATIO } from './features.ts'
+import { isBigRatio } from './features.ts'
 
 const DAY = 86_400_000
 
@@ -12,10 +12,10 @@ export const PLAIN_FRAUD = 1
 export const BIG_FRAUD = 2
 export type LabelKind = typeof GENUINE | typeof PLAIN_FRAUD | typeof BIG_FRAUD
 
-/** @param amountRatio the feature; rounded to the 32 bits that are stored, so that memory and database agree */
+/** @param amountRatio the feature, or the 32 bits that are stored of it */
 export function labelKind(isFraud: boolean | null, amountRatio: number): LabelKind {
   if (isFraud !== true) return GENUINE
-  return Math.fround(amountRatio) > BIG_RATIO ? BIG_FRAUD : PLAIN_FRAUD
+  return isBigRatio(amountRatio) ? BIG_FRAUD : PLAIN_FRAUD
 }
 
 /**
@@ -50,6 +50,10 @@ export class DayEvents {
     else events.push(offset * 4 + kind)
   }
 
+  get isEmpty(): boolean {
+    return this.#byMerchant.size === 0
+  }
+
   get merchants(): Iterable<string> {
     return this.#byMerchant.keys()
   }
@@ -59,8 +63,8 @@ export class DayEvents {
   }
 
   /** A merchant's events in the order in which they count. */
-  of(merchant: string): PackedEvent[] {
-    return (this.#byMerchant.get(merchant) ?? []).sort((a, b) => a - b)
+  of(merchant: string): Uint32Array {
+    return Uint32Array.from(this.#byMerchant.get(merchant) ?? []).sort()
   }
 
   /** How many events the merchant has. */

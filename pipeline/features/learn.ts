@@ -3,7 +3,7 @@ import { acquaint, newNames } from './acquaintances.ts'
 import type { Slab } from './block-pool.ts'
 import { usualAmount } from './describe.ts'
 import { insertEvent } from './events.ts'
-import { BIG_RATIO } from './features.ts'
+import { isBigRatio } from './features.ts'
 import { countHabits } from './habits.ts'
 import type { Sighting } from './sighting.ts'
 import { addToTile, joinTiles } from './tiles.ts'
@@ -26,7 +26,7 @@ export function learn(slab: Slab, base: number, seen: Sighting, late: boolean, l
   const { amount, units, time, day } = seen
   const usual = usualAmount(slab, base)
   const ratio = amount / usual
-  const isBig = ratio > BIG_RATIO
+  const isBig = isBigRatio(ratio)
   if (!Number.isNaN(amount)) {
     const priced = addPriced(slab, base)
     const distance = amount - f64[base + MEAN]

@@ -1,4 +1,5 @@
 import { MerchantStates } from './merchant-fold.ts'
+import { cutIntoPieces } from './pieces.ts'
 import { COUNTS, ReferenceDay, type ReferenceParts } from './reference-day.ts'
 
 /**
@@ -11,29 +12,14 @@ import { COUNTS, ReferenceDay, type ReferenceParts } from './reference-day.ts'
 
 const VERSION = 1
 const HEAD = 6
-const PIECE_BYTES = 1024 * 1024
 
-/** @returns the bytes in pieces of 1 MiB, the last one shorter */
-export function* encodeReference({ parts }: ReferenceDay): Generator<Buffer> {
+/** @returns the bytes in pieces, see {@link cutIntoPieces} */
+export function encodeReference({ parts }: ReferenceDay): Generator<Buffer> {
   if (parts.counts === null) throw new Error(`the reference of day ${parts.day} was read without its counts`)
   const names = namesToBytes(parts.merchants)
   const { day, delayDays, merchants, events } = parts
   const head = Uint32Array.of(VERSION, day, delayDays, merchants.length, events.length, names.length)
-  let piece = Buffer.allocUnsafe(PIECE_BYTES)
-  let used = 0
-  for (const column of [head, names, ...columnsOf(parts), parts.counts]) {
-    const bytes = bytesOf(column)
-    for (let from = 0; from < bytes.length; ) {
-      const copied = bytes.copy(piece, used, from)
-      from += copied
-      used += copied
-      if (used < PIECE_BYTES) continue
-      yield piece
-      piece = Buffer.allocUnsafe(PIECE_BYTES)
-      used = 0
-    }
-  }
-  if (used > 0) yield piece.subarray(0, used)
+  return cutIntoPieces([head, names, ...columnsOf(parts), parts.counts].map(bytesOf))
 }
 
 /**

@@ -1,12 +1,12 @@
-import type { Transaction } from '../../schemas/transaction.ts'
-import { DayEvents, type LabelKind } from './label-events.ts'
+import { DayEvents, labelKind } from './label-events.ts'
+import { type LabelledTransaction, labelBefore, lateFrauds } from './labelled.ts'
 import type { References } from './merchant-labels.ts'
 import { firstReference, nextReference } from './reference-builder.ts'
 import type { ReferenceDay } from './reference-day.ts'
 
 const DAY = 86_400_000
 
-/** Days back that a transaction may be and still find the reference of its day. */
+/** References that are kept for transactions that come late. */
 const KEPT_DAYS = 14
 
 /**
@@ -18,6 +18,8 @@ export class ReferenceHistory implements References {
   readonly #delayDays: number
   /** Events that are not in a reference yet. */
   readonly #days = new Map<number, DayEvents>()
+  /** Frauds that became known late, by the day on which they did less the delay. */
+  readonly #late = new Map<number, DayEvents>()
   /** Newest first. */
   #made: ReferenceDay[] = []
 
@@ -26,25 +28,33 @@ export class ReferenceHistory implements References {
     this.#delayDays = delayDays
   }
 
-  /** Adds a transaction once it was judged. One that comes after its day's events became due is never known. */
-  add({ merchant_id: merchant, timestamp }: Transaction, kind: LabelKind): void {
+  /**
+   * Adds a transaction once it was judged. One that comes after its day's events became due is never known.
+   * @param amountRatio the feature
+   */
+  add(tx: LabelledTransaction, amountRatio: number): void {
+    const { merchant_id: merchant, timestamp } = tx
     if (merchant === null || merchant === '') return
     const day = Math.floor(timestamp / DAY)
-    if (this.#made.length > 0 && day <= this.#made[0].dueDay) return
-    let events = this.#days.get(day)
-    if (events === undefined) {
-      events = new DayEvents(day)
-      this.#days.set(day, events)
+    const dueDay = this.#made[0]?.dueDay ?? Number.NEGATIVE_INFINITY
+    const due = (day + this.#delayDays) * DAY
+    if (day > dueDay)
+      eventsOf(this.#days, day).add(merchant, timestamp, labelKind(labelBefore(tx, due), amountRatio))
+    for (const knownAt of lateFrauds(tx, due)) {
+      const time = knownAt - this.#delayDays * DAY
+      const itsDay = Math.floor(time / DAY)
+      if (itsDay >= dueDay) eventsOf(this.#late, itsDay).add(merchant, time, labelKind(true, amountRatio))
     }
-    events.add(merchant, timestamp, kind)
   }
 
   /** @returns null for a day before the first one asked for, and {@link KEPT_DAYS} behind the newest */
   get(day: number): ReferenceDay | null {
-    if (this.#made.length === 0) this.#keep(firstReference(this.#take(this.#firstDue(day)), this.#delayDays))
+    if (this.#made.length === 0)
+      this.#keep(firstReference(take(this.#days, day - this.#delayDays), this.#delayDays))
     while (this.#made[0].day < day) {
       const [newest] = this.#made
-      this.#keep(nextReference(newest, this.#take(newest.dueDay + 1)))
+      const { dueDay } = newest
+      this.#keep(nextReference(newest, take(this.#days, dueDay + 1), take(this.#late, dueDay)))
     }
     return this.#made.find((reference) => reference.day === day) ?? null
   }
@@ -53,18 +63,22 @@ export class ReferenceHistory implements References {
     return days.map((day) => this.get(day))
   }
 
-  /** The first event day that there is, or the one that becomes due on `day`. */
-  #firstDue(day: number): number {
-    return Math.min(day - this.#delayDays, ...this.#days.keys())
-  }
-
-  #take(day: number): DayEvents {
-    const events = this.#days.get(day) ?? new DayEvents(day)
-    this.#days.delete(day)
-    return events
-  }
-
   #keep(reference: ReferenceDay): void {
-    this.#made = [reference, ...this.#made.slice(0, KEPT_DAYS)]
+    this.#made = [reference, ...this.#made.slice(0, KEPT_DAYS - 1)]
   }
+}
+
+function eventsOf(days: Map<number, DayEvents>, day: number): DayEvents {
+  let events = days.get(day)
+  if (events === undefined) {
+    events = new DayEvents(day)
+    days.set(day, events)
+  }
+  return events
+}
+
+function take(days: Map<number, DayEvents>, day: number): DayEvents {
+  const events = days.get(day) ?? new DayEvents(day)
+  days.delete(day)
+  return events
 }

@@ -1,4 +1,5 @@
 import type { AccountRecord } from './account-record.ts'
+import { cutIntoPieces } from './pieces.ts'
 import type { Rates } from './rates.ts'
 
 /**
@@ -11,27 +12,11 @@ import type { Rates } from './rates.ts'
 
 /** Of another version of the code, another lateness or other rates, a checkpoint is of no use: the state is rebuilt. */
 export const stateVersion = (latenessMs: number, rates: Rates): string =>
-  `4:lateness=${latenessMs}:rates=${rates.version}`
+  `5:lateness=${latenessMs}:rates=${rates.version}`
 
-const PIECE_BYTES = 1024 * 1024
-
-/** @returns the bytes in pieces of {@link PIECE_BYTES}, the last one shorter; each is valid until the next is asked for */
-export function* encodeStates(locations: string[], accounts: Iterable<AccountRecord>): Generator<Buffer> {
-  const piece = Buffer.allocUnsafe(PIECE_BYTES)
-  let used = 0
-  for (const record of records(locations, accounts)) {
-    for (let from = 0; from < record.length; ) {
-      const copied = record.copy(piece, used, from)
-      used += copied
-      from += copied
-      if (used === PIECE_BYTES) {
-        yield piece
-        used = 0
-      }
-    }
-  }
-  if (used > 0) yield piece.subarray(0, used)
-}
+/** @returns the bytes in pieces, see {@link cutIntoPieces} */
+export const encodeStates = (locations: string[], accounts: Iterable<AccountRecord>): Generator<Buffer> =>
+  cutIntoPieces(records(locations, accounts))
 
 function* records(locations: string[], accounts: Iterable<AccountRecord>): Generator<Buffer> {
   const writer = new Writer()

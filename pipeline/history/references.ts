@@ -23,7 +23,7 @@ export function storedReferences(client: pg.ClientBase, delayDays: number): Hist
     return reference
   }
   return {
-    add: (tx, kind) => history.add(tx, kind),
+    add: (tx, amountRatio) => history.add(tx, amountRatio),
     get: (day) => loaded.get(day),
     async load(days) {
       const references: (ReferenceDay | null)[] = []

@@ -1,6 +1,5 @@
 import { type Batch, createBatch } from '../batch.ts'
 import { F, FEATURE_COUNT } from '../features/features.ts'
-import { labelKind } from '../features/label-events.ts'
 import { features } from '../stages/features.ts'
 import type { HistoryReferences } from './references.ts'
 import type { InputSource, StoredDecision } from './sources.ts'
@@ -30,10 +29,9 @@ export async function* replay(
   }
 }
 
-/** What becomes of the transactions: the references give it away once the label delay is over, not before. */
+/** What becomes of the transactions: the references give it away once it is known and the label delay over, not before. */
 function learnLabels(references: HistoryReferences, { transactions, features }: Batch): void {
   for (let row = 0; row < transactions.length; row++) {
-    const tx = transactions[row]
-    references.add(tx, labelKind(tx.is_fraud, features[row * FEATURE_COUNT + F.amount_ratio]))
+    references.add(transactions[row], features[row * FEATURE_COUNT + F.amount_ratio])
   }
 }

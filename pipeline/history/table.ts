@@ -1,6 +1,7 @@
 import type pg from 'pg'
-import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
+import { AMOUNT_UNITS } from '../../schemas/transaction.ts'
 import type { Ownership } from '../batch.ts'
+import type { LabelledTransaction } from '../features/labelled.ts'
 import { dayOf, type Span } from './days.ts'
 import { storedReferences } from './references.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type StoredDecision,
 } from './sources.ts'
 
-type Row = Transaction & StoredDecision
+type Row = LabelledTransaction & StoredDecision
 
 /** Rows of a partition that wait, at most. */
 const ROWS = 10_000
@@ -20,7 +21,7 @@ const ROWS = 10_000
 /**
  * Stored transactions with event time in the span: those of each partition in the order of their offsets, and the
  * partitions by turns, a day of event time at a time: so that what is learned from all of them comes before its use.
- * A transaction's label is the last one, else what its source knew.
+ * A transaction's label is the last one, else what its source knew; the others are there, too.
  */
 export async function fromTable(
   client: pg.ClientBase,
@@ -80,9 +81,14 @@ async function openPartitions(
       `DECLARE partition_${number} NO SCROLL CURSOR FOR
        SELECT transaction_id, account_id, (extract(epoch FROM timestamp) * 1000)::bigint AS timestamp,
               (amount * ${AMOUNT_UNITS})::bigint AS amount, currency, merchant_id, merchant_category, location,
-              channel, coalesce(l.is_fraud, t.is_fraud) AS is_fraud, score, is_anomaly, alert_reason, reasons,
+              channel, coalesce((l.labels -> -1 ->> 0)::boolean, t.is_fraud) AS is_fraud,
+              t.is_fraud AS source_label, l.labels, score, is_anomaly, alert_reason, reasons,
               features, rules_version, model_version, kafka_partition, kafka_offset
-       FROM transactions t LEFT JOIN last_labels l USING (transaction_id, timestamp)
+       FROM transactions t LEFT JOIN (
+         SELECT transaction_id, timestamp,
+                json_agg(json_build_array(is_fraud, floor(extract(epoch FROM known_at) * 1000)) ORDER BY known_at, id) AS labels
+         FROM labels WHERE ${within} GROUP BY transaction_id, timestamp
+       ) l USING (transaction_id, timestamp)
        WHERE kafka_partition = ${number} AND ${within} ORDER BY kafka_offset`,
     )
     partitions.push({

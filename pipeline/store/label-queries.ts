@@ -33,15 +33,6 @@ export async function newestLabel(client: pg.ClientBase): Promise<number> {
   }
 }
 
-/** Whether there are transactions of the event days from the first up to and including the last. */
-export async function hasTransactions(client: pg.ClientBase, first: number, last: number): Promise<boolean> {
-  const { rows } = await client.query<{ yes: boolean }>(
-    'SELECT EXISTS (SELECT FROM transactions WHERE timestamp >= $1 AND timestamp < $2) AS yes',
-    [startOf(first), startOf(last + 1)],
-  )
-  return rows[0].yes
-}
-
 /** Merchant, event time in milliseconds, whether it is a fraud, amount_ratio. */
 type EventRow = [string, number, boolean, number | null]
 
@@ -78,13 +69,13 @@ export async function readDayEvents(
 }
 
 /**
- * Frauds that were taken as genuine: their event day is up to and including `lastTaken`, by the labels of `before` they
- * were none, by those of `now` they are. Each as an event of the day `at`: at the time when that became known, less the
- * delay, moved into that day.
+ * Frauds that were taken as genuine: their event day is up to and including `at`, by the labels of `before` they were
+ * none, by those of `now` they are. Each as an event of the day `at`: at the time when that became known, less the delay,
+ * moved into that day.
  */
 export async function readLateEvents(
   client: pg.ClientBase,
-  { lastTaken, before, now, at, delayDays }: LateQuestion,
+  { before, now, at, delayDays }: LateQuestion,
 ): Promise<DayEvents> {
   const last = (param: number) => `(
     SELECT is_fraud FROM labels l
@@ -100,7 +91,7 @@ export async function readLateEvents(
         GROUP BY transaction_id, timestamp
       ) fresh JOIN transactions t USING (transaction_id, timestamp)
       WHERE t.merchant_id <> '' AND NOT coalesce(${last(1)}, t.is_fraud, false) AND ${last(3)}`,
-    values: [before.until, before.seen, now.until, now.seen, startOf(lastTaken + 1)],
+    values: [before.until, before.seen, now.until, now.seen, startOf(at + 1)],
     rowMode: 'array',
   })
   const events = new DayEvents(at)
@@ -112,7 +103,6 @@ export async function readLateEvents(
 }
 
 export interface LateQuestion {
-  lastTaken: number
   before: LabelsKnown
   now: LabelsKnown
   at: number

@@ -1,8 +1,8 @@
 import type pg from 'pg'
-import { firstReference, MEMORY_DAYS, nextReference } from '../features/reference-builder.ts'
+import { emptyReference, MEMORY_DAYS, nextReferenceInSteps } from '../features/reference-builder.ts'
 import { decodeReference, encodeReference } from '../features/reference-codec.ts'
 import type { ReferenceDay } from '../features/reference-day.ts'
-import { hasTransactions, knownBefore, newestLabel, readDayEvents, readLateEvents } from './label-queries.ts'
+import { knownBefore, newestLabel, readDayEvents, readLateEvents } from './label-queries.ts'
 
 /** The tables `reference_days` and `reference_day_pieces`. */
 
@@ -19,84 +19,130 @@ export async function readReference(
   return read(client, day, delayDays, false)
 }
 
+export interface BuildHooks {
+  /** Awaited first where there is no reference yet. */
+  beforeBuilding?: () => Promise<void>
+  onBuilt?: (reference: ReferenceDay) => void
+}
+
 /**
- * The reference of the day. Where there is none yet it is built, of the transactions that are stored and the labels that
- * are known now, and kept for good: by one, while others wait, and take his.
- * @param beforeBuilding awaited first where there is none
+ * The reference of the day, without its counts. Where there is none yet it is built, and before it those that are missing
+ * between it and the newest one before: each of the transactions that are stored and the labels that are known now, each
+ * committed by itself and kept for good; by one, while others wait, and take his.
+ * @throws the server's error, or the connection's; the connection is of no use then
  */
 export async function ensureReference(
   client: pg.ClientBase,
   day: number,
   delayDays: number,
-  beforeBuilding: () => Promise<void> = async () => {},
+  { beforeBuilding, onBuilt }: BuildHooks = {},
 ): Promise<ReferenceDay> {
   const stored = await readReference(client, day, delayDays)
   if (stored !== null) return stored
-  await beforeBuilding()
-  const seen = await newestLabel(client)
+  await beforeBuilding?.()
+  for (;;) {
+    const seen = await newestLabel(client)
+    const built = await alone(client, () => buildNext(client, day, delayDays, seen))
+    if (built !== null) onBuilt?.(built)
+    const reference = await readReference(client, day, delayDays)
+    if (reference !== null) return reference
+  }
+}
+
+/** A day of many transactions takes its time, and whoever waits for it can do nothing else. */
+const LOCK_TIMEOUT_MS = 60_000
+
+/** In a transaction that is the only one to build. */
+async function alone<T>(client: pg.ClientBase, use: () => Promise<T>): Promise<T> {
   await client.query('BEGIN')
   try {
+    await client.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
     await client.query(`SELECT pg_advisory_xact_lock(hashtext('weir.reference_days'))`)
-    let reference = await readReference(client, day, delayDays)
-    if (reference === null) {
-      reference = await build(client, day, delayDays, seen)
-      await write(client, reference, seen)
-    }
+    const result = await use()
     await client.query('COMMIT')
-    return reference
+    return result
   } catch (error) {
-    await client.query('ROLLBACK').catch(() => {})
+    // Not waited for: where nothing comes back, the connection's end does the same.
+    client.query('ROLLBACK').catch(() => {})
     throw error
   }
 }
 
-/** From the newest one of the days before, else from the transactions of as many days as one remembers. */
-async function build(
+/**
+ * Builds one reference and stores it: of the day after the newest one before the day, else of the first day on which
+ * something becomes known.
+ * @param newest the newest label's id
+ * @returns null when the day's is there
+ */
+async function buildNext(
+  client: pg.ClientBase,
+  day: number,
+  delayDays: number,
+  newest: number,
+): Promise<ReferenceDay | null> {
+  const { rows } = await client.query<{ day: number; labels_seen: number }>(
+    `SELECT day - date '1970-01-01' AS day, labels_seen FROM reference_days
+     WHERE day <= $1 AND day >= $2 AND delay_days = $3 ORDER BY day DESC LIMIT 1`,
+    [dateOf(day), dateOf(day - MEMORY_DAYS), delayDays],
+  )
+  const earlier = rows.at(0)
+  if (earlier?.day === day) return null
+  // Who built that one may have looked later than we did.
+  const seen = Math.max(newest, earlier?.labels_seen ?? 0)
+  const reference =
+    earlier === undefined
+      ? await buildFirst(client, day, delayDays, seen)
+      : await buildAfter(client, await readWhole(client, earlier.day, delayDays), earlier.labels_seen, seen)
+  await write(client, reference, seen)
+  return reference
+}
+
+/** Nothing is known before the first transaction: those days need no reference. */
+async function buildFirst(
   client: pg.ClientBase,
   day: number,
   delayDays: number,
   seen: number,
 ): Promise<ReferenceDay> {
-  const labels = knownBefore(day, seen)
-  const last = day - delayDays
-  const earlier = await newestBefore(client, day, delayDays)
-  const from = earlier?.reference.dueDay ?? last - MEMORY_DAYS
-  let reference = earlier?.reference ?? null
-  const isEmpty = !(await hasTransactions(client, from + 1, last))
-  for (let due = from + 1; due <= last; due++) {
-    // Nothing is known before the first transaction: only the last day makes a reference, an empty one.
-    if (reference === null && isEmpty && due < last) continue
-    const events = await readDayEvents(client, due, labels)
-    if (reference === null) reference = firstReference(events, delayDays)
-    else if (due < last || earlier === null) reference = nextReference(reference, events)
-    else {
-      const late = await readLateEvents(client, {
-        lastTaken: from,
-        before: knownBefore(earlier.reference.day, earlier.seen),
-        now: labels,
-        at: last - 1,
-        delayDays,
-      })
-      reference = nextReference(reference, events, late)
-    }
+  for (let first = day - MEMORY_DAYS + 1; ; first++) {
+    const due = await readDayEvents(client, first - delayDays, knownBefore(first, seen))
+    if (!due.isEmpty || first === day) return inSteps(client, emptyReference(first - 1, delayDays), due)
   }
-  return reference!
 }
 
-interface Earlier {
-  reference: ReferenceDay
-  seen: number
+/** @param seenBefore the newest label's id that the reference looked at */
+async function buildAfter(
+  client: pg.ClientBase,
+  reference: ReferenceDay,
+  seenBefore: number,
+  seen: number,
+): Promise<ReferenceDay> {
+  const { day, dueDay } = reference
+  const now = knownBefore(day + 1, seen)
+  const due = await readDayEvents(client, dueDay + 1, now)
+  const before = knownBefore(day, seenBefore)
+  const late = await readLateEvents(client, { before, now, at: dueDay, delayDays: day - dueDay })
+  return inSteps(client, reference, due, late)
 }
 
-async function newestBefore(client: pg.ClientBase, day: number, delayDays: number): Promise<Earlier | null> {
-  const { rows } = await client.query<{ day: number; labels_seen: number }>(
-    `SELECT day - date '1970-01-01' AS day, labels_seen FROM reference_days
-     WHERE day < $1 AND day >= $2 AND delay_days = $3 ORDER BY day DESC LIMIT 1`,
-    [dateOf(day), dateOf(day - MEMORY_DAYS), delayDays],
-  )
-  if (rows.length === 0) return null
-  const reference = await read(client, rows[0].day, delayDays, true)
-  return { reference: reference!, seen: rows[0].labels_seen }
+/** Between the steps the process does what else it must, and the server hears that it is not stopped: see endStopped. */
+async function inSteps(
+  client: pg.ClientBase,
+  ...of: Parameters<typeof nextReferenceInSteps>
+): Promise<ReferenceDay> {
+  const steps = nextReferenceInSteps(...of)
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+    await client.query('SELECT 1')
+  }
+}
+
+/** One to build the next from. */
+async function readWhole(client: pg.ClientBase, day: number, delayDays: number): Promise<ReferenceDay> {
+  const reference = await read(client, day, delayDays, true)
+  if (reference === null) throw new Error(`the reference of ${dateOf(day)} was deleted while it was needed`)
+  return reference
 }
 
 async function read(

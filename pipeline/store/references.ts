@@ -30,8 +30,10 @@ export class StoredReferences implements References {
   /** By day, the one that was loaded last at the end. */
   readonly #loaded = new Map<number, ReferenceDay>()
   #bytes = 0
-  /** True while the database is waited for. */
+  /** True while the database is waited for, after an error. */
   isWaiting = false
+  /** True while days are loaded, or built, which takes minutes where they are large. */
+  isLoading = false
 
   constructor(options: StoredReferencesOptions) {
     this.#options = options
@@ -46,12 +48,14 @@ export class StoredReferences implements References {
    * @throws FatalError for what does not, and the last error when the process is closing
    */
   async load(days: readonly number[]): Promise<ReferenceDay[]> {
+    this.isLoading = true
     try {
       const references = await this.#ensure(days)
       for (const reference of references) this.#keep(reference)
       return references
     } finally {
       this.isWaiting = false
+      this.isLoading = false
     }
   }
 
@@ -109,15 +113,18 @@ export const postgresReferences =
       if (isBlocked) await endStopped(client)
       const references: ReferenceDay[] = []
       for (const day of days) {
-        const began = performance.now()
-        const reference = await ensureReference(client, day, delayDays, () => stored(day - delayDays))
+        let began = performance.now()
+        const say = ({ day, parts: { merchants, events } }: ReferenceDay, what: string) => {
+          const counts = { merchants: merchants.length, events: events.length }
+          log.info({ day: isoDay(day), ...counts, ms: Math.round(performance.now() - began) }, what)
+          began = performance.now()
+        }
+        const reference = await ensureReference(client, day, delayDays, {
+          beforeBuilding: () => stored(day - delayDays),
+          onBuilt: (built) => say(built, 'reference built'),
+        })
+        say(reference, 'reference loaded')
         references.push(reference)
-        const { merchants, events } = reference.parts
-        const counts = { merchants: merchants.length, events: events.length }
-        log.info(
-          { day: isoDay(day), ...counts, ms: Math.round(performance.now() - began) },
-          'reference loaded',
-        )
       }
       return references
     })

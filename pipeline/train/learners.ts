@@ -1,6 +1,6 @@
-import type { Transaction } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
 import { F, FEATURE_COUNT, type Feature } from '../features/features.ts'
+import { type LabelledTransaction, labelBefore } from '../features/labelled.ts'
 import type { Artifact } from '../models/artifact.ts'
 import { FOREST_INPUTS, forestInputs } from '../models/inputs.ts'
 import { trainForest } from './forest.ts'
@@ -19,14 +19,20 @@ export interface Learner {
 /** Which transactions, by their event time, a model may learn from. */
 export type IsLearnable = (time: number) => boolean
 
-/** LightGBM learns from the transactions whose label is known: unlabelled is not good. */
+/**
+ * LightGBM learns from the transactions whose label is known: unlabelled is not good.
+ * @param labelsUntil labels that became known then or later are not there yet
+ */
 export function lightgbmLearner(
   isLearnable: IsLearnable,
   features: Feature[],
   options: LightgbmOptions,
+  labelsUntil = Number.POSITIVE_INFINITY,
 ): Learner {
   const columns = features.map((name) => F[name])
-  const rows = new LearningRows(columns.length, (tx) => tx.is_fraud !== null && isLearnable(tx.timestamp))
+  const labelOf = (tx: LabelledTransaction) =>
+    isLearnable(tx.timestamp) ? labelBefore(tx, labelsUntil) : null
+  const rows = new LearningRows(columns.length, labelOf)
   return {
     take: (batch) =>
       rows.take(batch, (at, out, to) => {
@@ -39,7 +45,7 @@ export function lightgbmLearner(
 /** The isolation forest reads no labels. */
 export function forestLearner(isLearnable: IsLearnable, seed: number): Learner {
   const width = FOREST_INPUTS.length
-  const rows = new LearningRows(width, (tx) => isLearnable(tx.timestamp))
+  const rows = new LearningRows(width, (tx) => (isLearnable(tx.timestamp) ? false : null))
   const inputs = new Float64Array(width)
   return {
     take: (batch) =>
@@ -60,6 +66,9 @@ export function forestLearner(isLearnable: IsLearnable, seed: number): Learner {
   }
 }
 
+/** Whether it is to be learned as a fraud; null where it is not to be learned from. */
+type LabelOf = (tx: LabelledTransaction) => boolean | null
+
 /** Rows of one batch. */
 interface Part {
   values: Float64Array
@@ -71,24 +80,23 @@ interface Part {
 class LearningRows {
   readonly #parts: Part[] = []
   readonly #width: number
-  readonly #isUsable: (tx: Transaction) => boolean
+  readonly #labelOf: LabelOf
 
-  constructor(width: number, isUsable: (tx: Transaction) => boolean) {
+  constructor(width: number, labelOf: LabelOf) {
     this.#width = width
-    this.#isUsable = isUsable
+    this.#labelOf = labelOf
   }
 
   /** @param read writes what the model sees of the row of features at `at` into `out` from `to` on */
   take({ transactions }: Batch, read: (at: number, out: Float64Array, to: number) => void): void {
-    const chosen: number[] = []
-    for (let row = 0; row < transactions.length; row++)
-      if (this.#isUsable(transactions[row])) chosen.push(row)
+    const told = transactions.map(this.#labelOf)
+    const chosen = [...told.keys()].filter((row) => told[row] !== null)
     if (chosen.length === 0) return
     const values = new Float64Array(chosen.length * this.#width)
     for (let i = 0; i < chosen.length; i++) read(chosen[i] * FEATURE_COUNT, values, i * this.#width)
     this.#parts.push({
       values,
-      labels: Uint8Array.from(chosen, (row) => (transactions[row].is_fraud ? 1 : 0)),
+      labels: Uint8Array.from(chosen, (row) => (told[row] ? 1 : 0)),
       times: Float64Array.from(chosen, (row) => transactions[row].timestamp),
     })
   }

@@ -1,7 +1,7 @@
 -- Up Migration
 
 -- What was known of merchants on an event day, built once and never altered: every worker judges the day's transactions
--- by the same, however often it begins again.
+-- by the same, however often it begins again. Deleting days is for who deletes their transactions: see ARCHITECTURE.md.
 CREATE TABLE reference_days (
   day         date        NOT NULL,
   -- LABEL_DELAY_DAYS when it was built: another delay makes another reference.

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { F, FEATURE_COUNT } from '../../pipeline/features/features.ts'
 import { type LabelKind, labelKind } from '../../pipeline/features/label-events.ts'
 import { fillMerchant } from '../../pipeline/features/merchant-labels.ts'
+import { EUROS } from '../../pipeline/features/rates.ts'
 import type { ReferenceDay } from '../../pipeline/features/reference-day.ts'
+import { ReferenceHistory } from '../../pipeline/features/reference-history.ts'
+import { replay } from '../../pipeline/history/replay.ts'
+import { fromTable } from '../../pipeline/history/table.ts'
 import { ensureReference, readReference } from '../../pipeline/store/reference-days.ts'
 import { createClient } from '../../schemas/database.ts'
-import { freshDatabase, query, testSettings } from '../harness.ts'
+import { freshDatabase, query, testSettings, until } from '../harness.ts'
 import { expectedOfMerchant, type LabelEvent, MERCHANT_FEATURES } from '../support/merchant-oracle.ts'
 import { runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
@@ -26,6 +31,15 @@ interface Sale {
   isFraud: boolean | null
   ratio: number | null
 }
+
+/** One at m-1 on a day after the start, without a label. */
+const saleOf = (id: string, day: number): Sale => ({
+  id,
+  merchant: 'm-1',
+  time: (START + day) * DAY + 1000,
+  isFraud: null,
+  ratio: 1,
+})
 
 interface Label {
   of: Sale
@@ -69,6 +83,20 @@ async function storeLabels(client: pg.Client, labels: Label[]): Promise<void> {
       [of.id, of.time, isFraud, knownAt],
     )
   }
+}
+
+/** Runs `look` before each statement of the client. */
+function beforeEach(client: pg.Client, look: (text: string) => Promise<void>): void {
+  const query = client.query.bind(client) as (...given: unknown[]) => Promise<unknown>
+  client.query = (async (...given: unknown[]) => {
+    await look(String(given[0]))
+    return query(...given)
+  }) as typeof client.query
+}
+
+async function countReferences(client: pg.Client): Promise<number> {
+  const { rows } = await client.query<{ n: number }>('SELECT count(*) AS n FROM reference_days')
+  return rows[0].n
 }
 
 function featuresAt(reference: ReferenceDay | null, merchant: string, timestamp: number): number[] {
@@ -145,14 +173,7 @@ test('day after day, the references of the database are what the definition says
 
 test('labels that come in when all is built count from the next day on, whatever time they name', async (t) => {
   const client = await connected(t, await freshDatabase(t))
-  const sale = (id: string, day: number): Sale => ({
-    id,
-    merchant: 'm-1',
-    time: (START + day) * DAY + 1000,
-    isFraud: null,
-    ratio: 1,
-  })
-  const sales = [sale('t-0', 0), sale('t-1', 5), sale('t-2', 9)]
+  const sales = [saleOf('t-0', 0), saleOf('t-1', 5), saleOf('t-2', 9)]
   await storeSales(client, sales)
   const at = (day: number) => [START + DELAY + day, (START + DELAY + day + 1) * DAY - 1] as const
   const known = async (day: number) =>
@@ -161,17 +182,16 @@ test('labels that come in when all is built count from the next day on, whatever
   // Known long ago by its own account, and only now told.
   await storeLabels(client, [{ of: sales[0], isFraud: true, knownAt: (START + 1) * DAY }])
   assert.deepEqual(await known(5), [2, 0, 0, 0], 'what is built stays')
-  // The days 6 to 8 are skipped: nobody needed them. The late one is of day 8 then, t-2 ends its run.
+  // Nobody needed the days 6 to 8. The late one is of day 5 then, t-1 ends its run.
   assert.deepEqual(await known(9), [4, 1 / 4, 1, 0])
   assert.deepEqual(await known(10), [4, 1 / 4, 1, 0], 'once')
   let asked = 0
-  const count = async () => void asked++
-  await ensureReference(client, at(10)[0], DELAY, count)
+  const beforeBuilding = async () => void asked++
+  await ensureReference(client, at(10)[0], DELAY, { beforeBuilding })
   assert.equal(asked, 0, 'what is there is not built')
-  await ensureReference(client, at(-1)[0], DELAY, count)
+  await ensureReference(client, at(-1)[0], DELAY, { beforeBuilding })
   assert.equal(asked, 1)
-  const { rows } = await client.query('SELECT day FROM reference_days')
-  assert.equal(rows.length, 4)
+  assert.equal(await countReferences(client), 12, 'all from the first transaction on')
   await assert.rejects(client.query('UPDATE reference_days SET events = 0'), /never altered/)
 })
 
@@ -191,11 +211,120 @@ test('of two that need a day at once one builds it, and both have the same', asy
   await storeSales(client, sales)
   const day = START + 40
   const built = await Promise.all(clients.map((other) => ensureReference(other, day, DELAY)))
-  const { rows } = await client.query('SELECT events, merchants FROM reference_days')
-  assert.deepEqual(rows, [{ events: built[0].parts.events.length, merchants: 7 }])
+  const { rows } = await client.query('SELECT events, merchants FROM reference_days ORDER BY day DESC')
+  assert.equal(rows.length, day - (START + DELAY) + 1)
+  assert.deepEqual(rows[0], { events: built[0].parts.events.length, merchants: 7 })
   assert.ok(rows[0].events > 0)
-  for (const { parts } of built)
-    assert.deepEqual({ ...parts, counts: null }, { ...built[0].parts, counts: null })
+  for (const { parts } of built) assert.deepEqual(parts, built[0].parts)
+})
+
+test('a build that was cut off goes on where it was, and nobody keeps the counts', async (t) => {
+  const url = await freshDatabase(t)
+  const client = await connected(t, url)
+  const sales = Array.from({ length: 30 }, (_, i) => saleOf(`t-${i}`, i))
+  await storeSales(client, sales)
+  const day = START + DELAY + 20
+  const cut = await connected(t, url)
+  let built = 0
+  const onBuilt = () => {
+    if (++built === 5) throw new Error('cut off')
+  }
+  await assert.rejects(ensureReference(cut, day, DELAY, { onBuilt }), /cut off/)
+  assert.equal(await countReferences(client), 5)
+  const reference = await ensureReference(client, day, DELAY, { onBuilt: () => void built++ })
+  assert.equal(built, 21, 'no day is built twice')
+  assert.equal(reference.parts.counts, null)
+  assert.deepEqual(featuresAt(reference, 'm-1', day * DAY + 1000).slice(0, 2), [21, 0])
+})
+
+test('while a large reference is made, the server hears that its builder lives', async (t) => {
+  const client = await connected(t, await freshDatabase(t))
+  const sales = Array.from({ length: 6000 }, (_, i) => ({
+    ...saleOf(`t-${i}`, 0),
+    merchant: `m-${i % 3000}`,
+  }))
+  await storeSales(client, sales)
+  let heard = 0
+  beforeEach(client, async (text) => {
+    if (text === 'SELECT 1') heard++
+  })
+  const { parts } = await ensureReference(client, START + DELAY, DELAY)
+  assert.equal(parts.merchants.length, 3000)
+  assert.ok(heard >= 15, `${heard}`)
+})
+
+test('a late fraud counts once, though the day before was built by one who had looked later', async (t) => {
+  const url = await freshDatabase(t)
+  const [client, second] = [await connected(t, url), await connected(t, url)]
+  const sales = [saleOf('t-0', 0), saleOf('t-1', 5)]
+  await storeSales(client, sales)
+  const day = START + DELAY + 3
+  await ensureReference(client, day, DELAY)
+  // The first has looked at the labels and waits for the lock; then one comes in, and the second builds the day before.
+  const first = await connected(t, url)
+  let isOvertaken = false
+  beforeEach(first, async (text) => {
+    if (isOvertaken || !text.includes('weir.reference_days')) return
+    isOvertaken = true
+    await storeLabels(client, [{ of: sales[0], isFraud: true, knownAt: day * DAY }])
+    await ensureReference(second, day + 1, DELAY)
+  })
+  await ensureReference(first, day + 2, DELAY)
+  assert.ok(isOvertaken)
+  const known = async (later: number) => {
+    const reference = await ensureReference(client, day + later, DELAY)
+    return featuresAt(reference, 'm-1', (day + later + 1) * DAY - 1).slice(0, 4)
+  }
+  assert.deepEqual(await known(1), [2, 1 / 2, 1, 1])
+  assert.deepEqual(await known(2), [3, 1 / 3, 1, 0])
+  assert.deepEqual(await known(3), [3, 1 / 3, 1, 0])
+})
+
+test('references made of a history are those of the database: labels count from when they were known', async (t) => {
+  const client = await connected(t, await freshDatabase(t))
+  const random = generator(11)
+  const days = 40
+  const sales = Array.from({ length: 400 }, (_, i): Sale => {
+    const time = START * DAY + random(days * 24) * 3_600_000
+    return {
+      id: `t-${i}`,
+      merchant: `m-${random(3)}`,
+      time,
+      isFraud: [null, false, true][random(3)],
+      ratio: 1,
+    }
+  }).sort((a, b) => a.time - b.time)
+  const labels = sales.flatMap((of, i): Label[] =>
+    Array.from({ length: i % 3 }, (_, n) => {
+      return { of, isFraud: random(2) === 0, knownAt: of.time + random(20 * 24) * 3_600_000 + n }
+    }),
+  )
+  await storeSales(client, sales)
+  await storeLabels(client, labels)
+  for (let day = START; day < START + days; day++) await ensureReference(client, day, DELAY)
+
+  const featuresBy = async (delayDays: number, forget = false) => {
+    const state = { latenessMs: DAY, rates: EUROS, delayDays }
+    const history = await fromTable(client, { from: START * DAY, to: (START + days) * DAY }, state)
+    const references = forget ? new ReferenceHistory(delayDays) : history.references
+    const rows: number[][] = []
+    for await (const { batch } of replay({ ...history, references }, new AbortController().signal))
+      for (let row = 0; row < batch.transactions.length; row++)
+        rows.push(MERCHANT_FEATURES.map((name) => batch.features[row * FEATURE_COUNT + F[name]]))
+    return rows
+  }
+  const stored = await featuresBy(DELAY)
+  assert.equal(stored.length, sales.length)
+  assert.deepEqual(await featuresBy(DELAY, true), stored)
+  // Another delay has no stored references. Nothing that became known later than a transaction may show in it.
+  const before = await featuresBy(3)
+  const moment = START + days - 10
+  await client.query('ALTER TABLE labels DISABLE TRIGGER ALL')
+  await client.query('DELETE FROM labels WHERE known_at >= to_timestamp($1)', [(moment * DAY) / 1000])
+  const after = await featuresBy(3)
+  const younger = sales.findIndex((sale) => sale.time >= moment * DAY)
+  assert.deepEqual(after.slice(0, younger), before.slice(0, younger))
+  assert.notDeepEqual(after, before)
 })
 
 test('another delay makes another reference; a day without anything before it makes an empty one', async (t) => {
@@ -260,6 +389,26 @@ test('two pipelines that need the same days agree, and what is read again is jud
   await query(DATABASE_URL, 'UPDATE positions SET next_offset = 0')
   await runToEnd(settings)
   assert.deepEqual(await decisions(DATABASE_URL), before)
+})
+
+test('a reference that takes long is no stall, and who waits for its builder is ready', async (t) => {
+  const settings = await testSettings(t, { LABEL_DELAY_DAYS: '7', WATCHDOG_SECONDS: '1' })
+  const builder = await connected(t, settings.DATABASE_URL)
+  await builder.query('BEGIN')
+  await builder.query(`SELECT pg_advisory_xact_lock(hashtext('weir.reference_days'))`)
+  await sendTransactions(settings, simulated(50, 3))
+  await using pipeline = await runningPipeline(settings)
+  const stalls = async () => (await pipeline.metrics.stalls.get()).values[0].value
+  const isReady = async () => (await fetch(`${pipeline.healthUrl}/health/ready`)).status === 200
+  await until(isReady, { what: 'the pipeline to be ready' })
+  // Longer than the watchdog waits, and than a lane waits for a lock.
+  for (const end = Date.now() + 7000; Date.now() < end; await sleep(100)) {
+    assert.ok(await isReady())
+    assert.equal(await stalls(), 0)
+  }
+  assert.equal(pipeline.progress.processed, 0)
+  await builder.query('COMMIT')
+  await untilProcessed(settings, { pipeline })
 })
 
 test('a batch keeps what a fraud was for its account: amount_ratio is stored, unknown as null', async (t) => {

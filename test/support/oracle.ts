@@ -81,7 +81,7 @@ function expect(tx: Transaction, amount: number, earlier: Earlier[], late: boole
   condition.deviation = 1 + all.mean / all.std
   condition.z_30d = 1 + monthly.mean / monthly.std
   const usual = usualAmount(priced)
-  const bigs = earlier.filter((e) => e.ratio > 2.2)
+  const bigs = earlier.filter(isBig)
   const home = homeOf(earlier)
   return {
     amount,
@@ -96,8 +96,8 @@ function expect(tx: Transaction, amount: number, earlier: Earlier[], late: boole
     ...moments('30d', month),
     z_30d: monthly.std > 0 ? (amount - monthly.mean) / monthly.std : Number.NaN,
     count_14d: known(days(14).length),
-    big_3d: known(mostADay(days(3).filter((e) => e.ratio > 2.2))),
-    big_14d: known(mostADay(days(14).filter((e) => e.ratio > 2.2))),
+    big_3d: known(mostADay(days(3).filter(isBig))),
+    big_14d: known(mostADay(days(14).filter(isBig))),
     max_ratio_14d: known(Math.fround(Math.max(0, ...days(14).map((e) => (e.isPriced ? e.ratio : 0))))),
     hours_since_big:
       bigs.length === 0
@@ -117,6 +117,9 @@ function expect(tx: Transaction, amount: number, earlier: Earlier[], late: boole
     condition,
   } as Expected
 }
+
+/** In the 32 bits that the table keeps of the ratio. */
+const isBig = ({ ratio }: Earlier): boolean => Math.fround(ratio) > Math.fround(2.2)
 
 const total = (some: Earlier[]): bigint => some.reduce((sum, e) => sum + e.units, 0n)
 

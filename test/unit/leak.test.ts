@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { createBatch } from '../../pipeline/batch.ts'
 import { F, FEATURE_COUNT, FEATURES } from '../../pipeline/features/features.ts'
-import { labelKind } from '../../pipeline/features/label-events.ts'
 import { ReferenceHistory } from '../../pipeline/features/reference-history.ts'
 import { features } from '../../pipeline/stages/features.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
@@ -22,7 +21,7 @@ async function featuresOf(transactions: Transaction[]): Promise<number[][]> {
     const batch = createBatch(owner, 0, 1, [])
     batch.transactions = [tx]
     await stage(batch)
-    references.add(tx, labelKind(tx.is_fraud, batch.features[F.amount_ratio]))
+    references.add(tx, batch.features[F.amount_ratio])
     rows.push([...batch.features.subarray(0, FEATURE_COUNT)])
     owner.states.commit(batch.undo!)
     owner.judged.shift()

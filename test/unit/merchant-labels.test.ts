@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { F, FEATURE_COUNT } from '../../pipeline/features/features.ts'
+import { F, FEATURE_COUNT, isBigRatio } from '../../pipeline/features/features.ts'
 import {
   BIG_FRAUD,
   DayEvents,
@@ -11,7 +11,11 @@ import {
   PLAIN_FRAUD,
 } from '../../pipeline/features/label-events.ts'
 import { fillMerchant } from '../../pipeline/features/merchant-labels.ts'
-import { firstReference, nextReference } from '../../pipeline/features/reference-builder.ts'
+import {
+  firstReference,
+  nextReference,
+  nextReferenceInSteps,
+} from '../../pipeline/features/reference-builder.ts'
 import { decodeReference, encodeReference } from '../../pipeline/features/reference-codec.ts'
 import type { ReferenceDay } from '../../pipeline/features/reference-day.ts'
 import { expectedOfMerchant, type LabelEvent, MERCHANT_FEATURES } from '../support/merchant-oracle.ts'
@@ -140,6 +144,18 @@ test('a large reference is cut into pieces and comes back whole', () => {
   assert.deepEqual(back.parts, reference.parts)
 })
 
+test('the reference of many merchants is made in steps, between which others have their turn', () => {
+  const dueOn = (day: number) => {
+    const due = new DayEvents(day)
+    for (let m = 0; m < 10_000; m++) due.add(`m-${m}`, day * DAY, GENUINE)
+    return due
+  }
+  const steps = nextReferenceInSteps(firstReference(dueOn(FIRST_DAY), DELAY), dueOn(FIRST_DAY + 1))
+  let turns = 0
+  while (!steps.next().done) turns++
+  assert.ok(turns >= 100, `${turns}`)
+})
+
 test('nothing is known without a reference or without a merchant', () => {
   const events: LabelEvent[] = [{ merchant: '', time: NOON, kind: PLAIN_FRAUD, late: false }]
   const reference = chain(events, 1).get(FIRST_DAY + DELAY)!
@@ -155,8 +171,11 @@ test('a fraud is plain unless its amount, in the 32 bits that are stored, is big
   assert.equal(labelKind(true, Number.NaN), PLAIN_FRAUD)
   assert.equal(labelKind(false, 9), GENUINE)
   assert.equal(labelKind(null, 9), GENUINE)
-  // Not beyond 2.2 as a double, but as what a real holds of it.
-  assert.equal(labelKind(true, 2.1999999999), labelKind(true, Math.fround(2.1999999999)))
+  // What is 2.2 in the bits that are stored is not big, to labels and to the account.
+  for (const ratio of [110 / 50, 2.1999999999, 2.2000000001, Math.fround(2.2)]) {
+    assert.equal(labelKind(true, ratio), PLAIN_FRAUD)
+    assert.equal(isBigRatio(ratio), false)
+  }
 })
 
 test('events of another day are refused', () => {

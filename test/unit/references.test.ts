@@ -50,6 +50,22 @@ test('a database that is away is waited for, and told so', async () => {
   assert.deepEqual([...waiting, references.isWaiting], [false, true, true, false])
 })
 
+test('what takes long without an error is no trouble with the database, and told as such', async () => {
+  const told: boolean[][] = []
+  const references = storedReferences(async (days) => {
+    told.push([references.isLoading, references.isWaiting])
+    return days.map(referenceOf)
+  })
+  await references.load([TODAY])
+  assert.deepEqual(
+    [...told, [references.isLoading, references.isWaiting]],
+    [
+      [true, false],
+      [false, false],
+    ],
+  )
+})
+
 test('what no retry mends ends the pipeline, and closing ends the tries', async () => {
   const refused = storedReferences(() => Promise.reject(failure('42501')))
   await assert.rejects(
