@@ -181,3 +181,6 @@ function remedy(name: Name): string {
 /** Whether topics and schemas are made when missing: as told, else everywhere but in production. */
 export const mayCreateTopics = (s: Settings): boolean => s.CREATE_TOPICS ?? s.NODE_ENV !== 'production'
 export const mayRegisterSchemas = (s: Settings): boolean => s.REGISTER_SCHEMAS ?? s.NODE_ENV !== 'production'
+
+/** Where the platform says that a user's caches are; undefined where it does not say. No setting of Weir. */
+export const userCaches = (): string | undefined => process.env.XDG_CACHE_HOME || undefined

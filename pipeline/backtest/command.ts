@@ -3,23 +3,21 @@ import { Command } from 'commander'
 import type pg from 'pg'
 import { cacheDirectory } from '../../schemas/cache-directory.ts'
 import { withClient } from '../../schemas/database.ts'
+import { interruptibly } from '../../schemas/interruptibly.ts'
 import { loadSettings, type Settings } from '../../schemas/settings.ts'
-import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { FEATURES } from '../features/features.ts'
 import { withHistory } from '../history/open.ts'
 import type { Model } from '../models/model.ts'
 import { integer, positive, time } from '../produce/options.ts'
+import { createProgressLine } from '../produce/progress-line.ts'
 import { loadRules } from '../rules/rules.ts'
 import { forestLearner, type Learner, lightgbmLearner } from '../train/learners.ts'
 import { features } from '../train/options.ts'
 import { chooseModel } from './model-choice.ts'
 import { conflictOf, type Options, protocolOf, share } from './options.ts'
-import { createProgress } from './progress.ts'
 import { isLearnable, type Protocol } from './protocol.ts'
 import { reportOn, tableOf } from './report.ts'
 import { backtest, type Result } from './run.ts'
-
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 const AFTER_HELP = `
 The pipeline's own stages decide about every transaction of the test span (without one, of the whole input) as they
@@ -77,35 +75,17 @@ export function command(): Command {
     .action(async (options: Options, self: Command) => {
       const conflict = conflictOf(options)
       if (conflict !== undefined) self.error(`error: ${conflict}`)
-      await run(options)
+      await interruptibly((signal) => measure(options, signal))
     })
 }
 
 /** Ctrl-C ends reading and training, and leaves no files behind. */
-async function run(options: Options): Promise<void> {
-  const controller = new AbortController()
-  const release = onStopSignal(
-    (name) => {
-      process.exitCode = EXIT_CODES[name]
-      controller.abort()
-    },
-    () => process.exit(process.exitCode),
-  )
-  try {
-    await measure(options, controller.signal)
-  } catch (error) {
-    if (!controller.signal.aborted || (error as Error).name !== 'AbortError') throw error
-  } finally {
-    release()
-  }
-}
-
 async function measure(options: Options, signal: AbortSignal): Promise<void> {
   const settings = loadSettings(options.input === undefined ? ['DATABASE_URL'] : [])
   const protocol = protocolOf(options, settings.LABEL_DELAY_DAYS)
   const rules = loadRules(options.rules ?? settings.RULES_FILE)
   const decider = await deciderOf(options, protocol, settings, signal)
-  const progress = createProgress(process.stderr)
+  const progress = createProgressLine(process.stderr, 'transactions')
   const result = await withHistory(options, protocol.delayDays, settings, signal, (source) =>
     backtest({
       source,

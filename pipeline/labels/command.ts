@@ -1,26 +1,32 @@
 import { Command } from 'commander'
+import { interruptibly, type OnGiveUp } from '../../schemas/interruptibly.ts'
+import type { Label } from '../../schemas/label.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { loadSettings } from '../../schemas/settings.ts'
-import { type Interruption, interruption } from '../produce/interruption.ts'
-import { createProgressLine } from '../produce/progress-line.ts'
-import { openFile, withPath } from '../produce/read-file.ts'
-import { labelSink } from '../produce/sink.ts'
-import { readLabels } from './read-lines.ts'
+import { BadLines } from '../produce/bad-lines.ts'
+import type { Parsed } from '../produce/line-form.ts'
+import { time } from '../produce/options.ts'
+import { createProgressLine, type ProgressLine } from '../produce/progress-line.ts'
+import { type OpenFile, openFile } from '../produce/read-file.ts'
+import { labelSink, type Sink } from '../produce/sink.ts'
+import { labelLines } from './parse-label.ts'
 
 const AFTER_HELP = `
 A label is what a transaction turned out to be: a chargeback, a customer's word, the end of an investigation. It names
 the transaction by its id and event time. Of several labels of one transaction the one counts that became known last;
-all are kept, and a label that is sent twice is there once.
+all are kept. When it became known is a part of a label: so a file that is sent twice is there once.
 
 A file's columns (or keys) are transaction_id, timestamp (event time of the transaction), is_fraud (0, 1, true, false),
-origin (who says so; or --origin) and, optional, known_at (when it became known; else now). Times are as in produce.
+origin (who says so; or --origin) and known_at (when it became known; or --known-at). Times are as in produce. A line
+that makes no label is named on stderr; the rest is sent.
 
-Exit codes: 0 all sent; 1 an error, or bad lines with --strict; 2 the settings cannot be used; 130 ended by Ctrl-C
-(143 by SIGTERM) before all was sent.`
+Exit codes: 0 all sent; 1 an error, nothing but bad lines, or bad lines with --strict; 2 the settings cannot be used; 130
+ended by Ctrl-C (143 by SIGTERM) before all was sent.`
 
 interface Options {
   file: string
   origin?: string
+  knownAt?: number
   strict?: true
   json?: true
 }
@@ -36,6 +42,7 @@ export function command(): Command {
           'CSV or NDJSON (.ndjson, .jsonl), also gzipped; - for the standard input',
         )
         .option('--origin <name>', 'who says so, where the file does not tell')
+        .option('--known-at <time>', 'when it became known (ISO 8601), where the file does not tell', time)
         .option('--strict', 'exit 1 when there were bad lines')
         .option('--json', 'print the summary as JSON')
         .action(run),
@@ -45,50 +52,56 @@ export function command(): Command {
 
 async function run(options: Options): Promise<void> {
   const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL'])
-  const interrupted = interruption(settings.SHUTDOWN_SECONDS)
-  try {
+  const { file, origin, knownAt, strict } = options
+  const line = createProgressLine(process.stderr, 'labels acknowledged')
+  await interruptibly(async (signal, onGiveUp) => {
+    const warn = (message: string) => line.note(`warning: ${message}`)
+    const labels = await openFile(file, labelLines({ origin, known_at: knownAt }), { warn, signal })
     const sink = await labelSink({ settings, log: createLogger('labels', settings.LOG_LEVEL) })
-    const { bad_lines } = await send(options, sink, interrupted).finally(() => sink.close())
-    if (options.strict && bad_lines > 0) process.exitCode = 1
-  } catch (error) {
-    if (!interrupted.signal.aborted || (error as Error).name !== 'AbortError') throw error
-  } finally {
-    interrupted.done()
-  }
-  if (interrupted.exitCode !== undefined) process.exitCode = interrupted.exitCode
+    const sending = { options, signal, onGiveUp, line }
+    const { produced, bad_lines } = await send(labels, sink, sending).finally(() => sink.close())
+    if (!signal.aborted && bad_lines > 0 && (strict || produced === 0)) process.exitCode = 1
+  }, settings.SHUTDOWN_SECONDS)
+}
+
+interface Sending {
+  options: Options
+  signal: AbortSignal
+  onGiveUp: OnGiveUp
+  line: ProgressLine
 }
 
 /** Sends all of the file; however it ends, the summary is printed. */
 async function send(
-  { file, origin, json }: Options,
-  sink: Awaited<ReturnType<typeof labelSink>>,
-  { signal, onGiveUp }: Interruption,
+  { batches, fraction }: OpenFile<Parsed<Label>>,
+  sink: Sink<Label>,
+  { options: { file, json }, signal, onGiveUp, line }: Sending,
 ): Promise<{ produced: number; bad_lines: number }> {
-  const line = createProgressLine(process.stderr)
-  const progress = { produced: 0, bad_lines: 0, rounded: 0 }
+  const badLines = new BadLines(file, line.note)
+  let produced = 0
   const summarize = () => {
+    badLines.tellRest()
     line.stop()
-    const { produced, bad_lines } = progress
+    const bad_lines = badLines.count
     console.log(
       json
         ? JSON.stringify({ produced, bad_lines })
         : `${produced} labels acknowledged, ${bad_lines} bad lines`,
     )
   }
-  onGiveUp(summarize)
+  onGiveUp(() => {
+    summarize()
+    console.error('not all that was sent has been acknowledged')
+  })
   try {
-    const { bytes, isNdjson, fraction } = await openFile(file, signal)
-    const defaults = { origin, known_at: Date.now() }
-    const warn = (message: string) => line.note(`warning: ${message}`)
-    for await (const { labels, bad } of withPath(file, readLabels(bytes, { isNdjson, defaults, warn }))) {
-      for (const { line: number, reason } of bad) line.note(`bad line ${number}: ${reason}`)
-      progress.bad_lines += bad.length
-      if (labels.length > 0) await sink.send(labels)
-      progress.produced += labels.length
-      line.update(progress, fraction())
+    for await (const { items, bad } of batches) {
+      for (const each of bad) badLines.tell(each)
+      if (items.length > 0) await sink.send(items)
+      produced += items.length
+      line.update(produced, fraction())
       if (signal.aborted) break
     }
-    return progress
+    return { produced, bad_lines: badLines.count }
   } finally {
     summarize()
   }

@@ -5,12 +5,12 @@ import { unknownIds } from '../decode/schema-ids.ts'
 import type { Writers } from '../decode/writers.ts'
 import type { Metrics } from '../metrics.ts'
 import { toRecord } from '../source/kafka-source.ts'
+import { whileAlive } from '../source/while-alive.ts'
 import type { DeadLetters } from '../store/dead-letters.ts'
 import { watch } from '../watchdog.ts'
 import type { LabelTable } from './label-table.ts'
 import { readLabel } from './read-label.ts'
 import { type LabelBatch, storeLabels } from './store-labels.ts'
-import { whileAlive } from './while-alive.ts'
 
 export interface LabelConsumerOptions {
   kafka: Kafka

@@ -5,8 +5,8 @@ import { Command, Option } from 'commander'
 import type pg from 'pg'
 import { cacheDirectory } from '../../schemas/cache-directory.ts'
 import { withClient } from '../../schemas/database.ts'
+import { interruptibly } from '../../schemas/interruptibly.ts'
 import { loadSettings, type Settings } from '../../schemas/settings.ts'
-import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { FEATURES, type Feature } from '../features/features.ts'
 import { DAY } from '../history/days.ts'
 import { withHistory } from '../history/open.ts'
@@ -33,8 +33,6 @@ interface Options {
   activate?: true
   json?: true
 }
-
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 const AFTER_HELP = `
 The model is stored in the registry; it is in force once it is activated, by --activate or \`npm run models -- activate\`.
@@ -70,26 +68,10 @@ export function command(): Command {
     .addOption(new Option('--activate', 'put the model in force').conflicts('output'))
     .option('--json', 'print the result as one JSON object')
     .addHelpText('after', AFTER_HELP)
-    .action(run)
+    .action((options: Options) => interruptibly((signal) => train(options, signal)))
 }
 
 /** Ctrl-C ends reading and training, and leaves no files behind. */
-async function run(options: Options): Promise<void> {
-  const controller = new AbortController()
-  const giveUp = () => process.exit(process.exitCode)
-  const release = onStopSignal((name) => {
-    process.exitCode = EXIT_CODES[name]
-    controller.abort()
-  }, giveUp)
-  try {
-    await train(options, controller.signal)
-  } catch (error) {
-    if (!controller.signal.aborted || (error as Error).name !== 'AbortError') throw error
-  } finally {
-    release()
-  }
-}
-
 async function train(options: Options, signal: AbortSignal): Promise<void> {
   const { input, simulate, from, to, output } = options
   const given = [input, simulate, from ?? to].filter((source) => source !== undefined).length

@@ -89,7 +89,7 @@ test('what features learn of merchants is what analysts said, and no more once i
       const known = { until: '2199-01-01T00:00:00Z', seen: await newestLabel(client) }
       await client.query('BEGIN')
       const day = Math.floor(Date.parse(T.time!) / DAY)
-      return (await readDayEvents(client, day, known)).of('M-1').map(kindOf)
+      return [...(await readDayEvents(client, day, known)).of('M-1')].map(kindOf)
     })
   assert.deepEqual(await kinds(), [GENUINE])
   await put('T', { new_status: 'FRAUD' })

@@ -423,7 +423,7 @@ t-3,2026-11-24T12:00:00Z,0,2026-11-24T12:00:01Z
   )
   assert.deepEqual(JSON.parse(out), { produced: 2, bad_lines: 1 })
   assert.equal(code, 1)
-  assert.match(errors, /bad line 3: is_fraud "" is none of 0, 1, true, false/)
+  assert.match(errors, /labels\.csv: line 3: is_fraud "" is none of 0, 1, true, false/)
   await using _pipeline = await runningPipeline(settings)
   await untilLabels(settings.DATABASE_URL, 2)
   assert.deepEqual(await lastLabels(settings.DATABASE_URL), [
@@ -435,6 +435,24 @@ t-3,2026-11-24T12:00:00Z,0,2026-11-24T12:00:01Z
   assert.equal(twice.code, 0)
   await untilCommitted(settings)
   assert.equal((await storedLabels(settings.DATABASE_URL)).length, 2)
+
+  const timeless = content.replaceAll(/,known_at|,2026-11-24T12:00:01Z$/gm, '')
+  const options = ['--origin', 'chargeback', '--known-at', '2026-11-24T12:00:01Z']
+  assert.match((await send(t, settings, timeless, ...options)).out, /^2 labels acknowledged/m)
+  await untilCommitted(settings)
+  assert.equal((await storedLabels(settings.DATABASE_URL)).length, 2)
+  const none = await send(t, settings, timeless, '--origin', 'chargeback')
+  assert.equal(none.code, 1)
+  assert.match(none.errors, /the header \(line 1\) lacks the columns known_at;.*--known-at/)
+  const onlyBad = await send(
+    t,
+    settings,
+    content.split('\n').toSpliced(1, 1).toSpliced(2).join('\n'),
+    '--origin',
+    'o',
+  )
+  assert.equal(onlyBad.code, 1)
+  assert.match(onlyBad.out, /^0 labels acknowledged, 1 bad lines$/m)
 
   const nowhere = await send(t, settings, 'transaction_id\n')
   assert.equal(nowhere.code, 1)

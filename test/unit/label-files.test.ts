@@ -1,26 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Defaults } from '../../pipeline/labels/parse-label.ts'
-import { readLabels } from '../../pipeline/labels/read-lines.ts'
+import { type Defaults, labelLines } from '../../pipeline/labels/parse-label.ts'
 import type { BadLine } from '../../pipeline/produce/batch.ts'
+import { parseCsv } from '../../pipeline/produce/parse-csv.ts'
+import { parseNdjson } from '../../pipeline/produce/parse-ndjson.ts'
 import type { Label } from '../../schemas/label.ts'
 
-const NOW = Date.UTC(2026, 10, 24)
-
 /** What a file's text is read as, cut into chunks at any place. */
-async function read(text: string | Buffer, isNdjson = false, defaults: Partial<Defaults> = {}) {
+async function read(text: string | Buffer, isNdjson = false, defaults: Defaults = {}) {
   const bytes = Buffer.from(text)
   async function* chunks() {
     for (let at = 0; at < bytes.length; at += 7) yield bytes.subarray(at, at + 7)
   }
   const result = { labels: [] as Label[], bad: [] as BadLine[], warnings: [] as string[] }
   const warn = (message: string) => void result.warnings.push(message)
-  for await (const { labels, bad } of readLabels(chunks(), {
-    isNdjson,
-    warn,
-    defaults: { known_at: NOW, ...defaults },
-  })) {
-    result.labels.push(...labels)
+  const parse = isNdjson ? parseNdjson : parseCsv
+  for await (const { items, bad } of parse(chunks(), labelLines(defaults), warn)) {
+    result.labels.push(...items)
     result.bad.push(...bad)
   }
   return result
@@ -52,22 +48,22 @@ test('a CSV is read in any order of its columns, quoted or not, without what is 
     },
   ])
   assert.deepEqual(bad, [])
-  assert.deepEqual(warnings, ['columns ignored: "x"'])
+  assert.deepEqual(warnings, ['columns ignored: x'])
 })
 
-test('without known_at a label is known now; without origin it has the option’s, its own otherwise', async () => {
-  const text = 'transaction_id,timestamp,is_fraud,origin\nt-1,2026-01-31,1,\nt-2,2026-01-31,0,own\n'
-  const { labels } = await read(text, false, { origin: 'given' })
+test('origin and known_at are those of the options where the file does not tell', async () => {
+  const defaults = { origin: 'given', known_at: LABEL.known_at }
+  const text = `${HEADER}t,2026-01-31,1,,\nt,2026-01-31,0,own,2026-02-01\n`
+  const { labels } = await read(text, false, defaults)
   assert.deepEqual(
     labels.map(({ origin, known_at }) => [origin, known_at]),
     [
-      ['given', NOW],
-      ['own', NOW],
+      ['given', LABEL.known_at],
+      ['own', Date.UTC(2026, 1, 1)],
     ],
   )
-  const [only] = (await read('transaction_id,timestamp,is_fraud\nt,2026-01-31,1', false, { origin: 'g' }))
-    .labels
-  assert.equal(only.origin, 'g')
+  const [only] = (await read('transaction_id,timestamp,is_fraud\nt,2026-01-31,1', false, defaults)).labels
+  assert.deepEqual([only.origin, only.known_at], ['given', LABEL.known_at])
 })
 
 test('a line that makes no label is bad, with its number and the reason; what is not told is no verdict', async () => {
@@ -81,6 +77,7 @@ t,,1,o,
 t,2026-02-30,1,o,
 t,2026-01-31,1,o,soon
 t,2026-01-31,1,,
+t,2026-01-31,1,o,
 t,2026-01-31,1,o
 t,2026-01-31,1,"o,
 t,2026-01-31,1,`),
@@ -96,9 +93,10 @@ t,2026-01-31,1,`),
     /timestamp is missing/,
     /timestamp "2026-02-30" is not a time/,
     /known_at "soon" is not a time/,
-    /origin is missing/,
+    /origin is missing, and there is no --origin/,
+    /known_at is missing, and there is no --known-at/,
     /has 4 columns; the header has 5/,
-    /quotes do not match/,
+    /a quote opens a value that does not close/,
     /not valid UTF-8/,
   ]
   assert.deepEqual(
@@ -110,28 +108,43 @@ t,2026-01-31,1,`),
 
 test('a header that cannot be used says why', async () => {
   await assert.rejects(read(''), /empty/)
-  await assert.rejects(read('transaction_id,timestamp,is_fraud\n'), /lacks the columns origin;/)
-  await assert.rejects(read('a;b\n'), /lacks the columns transaction_id, timestamp, is_fraud, origin/)
+  await assert.rejects(
+    read('transaction_id,timestamp,is_fraud,origin\n'),
+    /lacks the columns known_at;.*--known-at/,
+  )
+  const withOrigin = read('transaction_id,timestamp,is_fraud\n', false, { origin: 'o' })
+  await assert.rejects(withOrigin, /lacks the columns known_at;/)
+  await assert.rejects(
+    read('a;b\n'),
+    /lacks the columns transaction_id, timestamp, is_fraud, origin, known_at/,
+  )
   await assert.rejects(read(`origin,${HEADER}`), /the column origin twice/)
 })
 
-test('JSON lines take times as numbers of milliseconds, too, and nothing of another type', async () => {
-  const own = { ...LABEL, timestamp: '2026-01-31T12:00:00Z' }
+test('JSON lines take times as numbers of milliseconds and ids as they are written, and nothing of another type', async () => {
   const lines = [
     LABEL,
-    own,
-    { ...LABEL, is_fraud: 1, known_at: null, more: {} },
-    { ...LABEL, is_fraud: null },
+    { ...LABEL, timestamp: '2026-01-31T12:00:00Z' },
+    { ...LABEL, is_fraud: 1, more: {} },
     { ...LABEL, transaction_id: 7 },
+    { ...LABEL, is_fraud: null },
+    { ...LABEL, known_at: null },
     { ...LABEL, known_at: 9e15 },
     { ...LABEL, origin: '\ud800' },
     { ...LABEL, timestamp: true },
     [],
   ]
-  const { labels, bad } = await read(`${lines.map((line) => JSON.stringify(line)).join('\n')}\n{`, true)
-  assert.deepEqual(labels, [LABEL, LABEL, { ...LABEL, known_at: NOW }])
+  const text = `${lines.map((line) => JSON.stringify(line)).join('\n')}\n{`
+  const { labels, bad, warnings } = await read(text, true)
+  assert.deepEqual(labels, [LABEL, LABEL, LABEL, { ...LABEL, transaction_id: '7' }])
   assert.deepEqual(
     bad.map(({ line }) => line),
-    [4, 5, 6, 7, 8, 9, 10],
+    [5, 6, 7, 8, 9, 10, 11],
   )
+  assert.deepEqual(warnings, ['keys ignored: "more"'])
+})
+
+test('a value in quotes may go on in the next line', async () => {
+  const { labels } = await read(`${HEADER}t-1,2026-01-31T12:00Z,1,"two\nlines",2026-02-03T09:30Z\n`)
+  assert.deepEqual(labels, [{ ...LABEL, origin: 'two\nlines' }])
 })

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { downloadedBytes } from '../../deploy/local/download-progress.ts'
 import { PortTaken, withFreePorts } from '../../deploy/local/free-ports.ts'
@@ -65,4 +67,18 @@ describe('the progress of a download', () => {
 test('the cache directory is the one that is set', () => {
   assert.equal(cacheDirectory('/somewhere/else'), '/somewhere/else')
   assert.match(cacheDirectory(undefined), /weir$/)
+})
+
+test('the cache directory is where the platform keeps caches, unless it is set', (t) => {
+  if (process.platform === 'darwin') return t.skip()
+  const { XDG_CACHE_HOME } = process.env
+  t.after(() => {
+    if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME
+    else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME
+  })
+  process.env.XDG_CACHE_HOME = '/caches'
+  assert.equal(cacheDirectory(undefined), '/caches/weir')
+  assert.equal(cacheDirectory('/somewhere/else'), '/somewhere/else')
+  process.env.XDG_CACHE_HOME = ''
+  assert.equal(cacheDirectory(undefined), join(homedir(), '.cache', 'weir'))
 })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Reject } from '../../pipeline/errors.ts'
 import { type LabelBatch, type StoreOptions, storeLabels } from '../../pipeline/labels/store-labels.ts'
-import { whileAlive } from '../../pipeline/labels/while-alive.ts'
+import { unlessAborted, whileAlive } from '../../pipeline/source/while-alive.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { label } from '../support/labels.ts'
 import { record } from '../support/transactions.ts'
@@ -132,4 +132,19 @@ test('a heartbeat that fails ends the wait, whatever the work does later', async
   }
   await assert.rejects(whileAlive(work, beat, 5), /rebalancing/)
   await sleep(50)
+})
+
+test('a wait ends with its work or with its signal, and leaves no listener behind', {
+  timeout: 5000,
+}, async (t) => {
+  const end = new AbortController()
+  const remove = t.mock.method(end.signal, 'removeEventListener')
+  await unlessAborted(sleep(5), end.signal)
+  assert.equal(remove.mock.callCount(), 1)
+  const failing = unlessAborted(Promise.reject(new Error('broken')), end.signal)
+  await assert.rejects(failing, /broken/)
+  const never = new Promise<void>(() => {})
+  setTimeout(() => end.abort(), 20)
+  await whileAlive(unlessAborted(never, end.signal), async () => {}, 5)
+  await unlessAborted(never, end.signal)
 })
