@@ -30,6 +30,8 @@ export class Lane {
   #uncertain = false
   /** True while a server is waited for. */
   isWaiting = false
+  /** The failure that was told last: another one is told at once. */
+  #told = ''
   readonly #options: LaneOptions
 
   constructor(options: LaneOptions) {
@@ -143,11 +145,14 @@ export class Lane {
   }
 
   /** @returns false when the process is closing and there will be no other try */
-  async #retryLater(error: Error, attempt: number): Promise<boolean> {
+  async #retryLater(error: Error & { code?: string }, attempt: number): Promise<boolean> {
     const { log, closing, months } = this.#options
     this.isWaiting = true
     months.clear() // in case it was a month's partition that is missing
-    if (isWorthALine(attempt)) log.warn({ err: error, attempt }, 'storing failed; will be tried again')
+    const kind = error.code ?? error.message
+    if (isWorthALine(attempt) || kind !== this.#told)
+      log.warn({ err: error, attempt }, 'storing failed; will be tried again')
+    this.#told = kind
     if (closing.aborted) return false
     await backOff(attempt, closing).catch(() => {})
     return !closing.aborted
