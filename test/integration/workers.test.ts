@@ -45,8 +45,11 @@ test('a second SIGTERM ends the workers at once, too', async (t) => {
   await sleep(3000) // until they listen for signals, and wait for Kafka
   process.signal('SIGTERM')
   await until(async () => process.errors.includes('once more to stop at once'), { what: 'the first' })
+  await sleep(1500) // two that come together are one: npm passes Ctrl-C on
   process.signal('SIGTERM')
+  const began = performance.now()
   await process.ended()
+  assert.ok(performance.now() - began < 5000, process.errors)
   await until(async () => workers.every((pid) => !isAlive(pid)), {
     seconds: 5,
     what: 'the end of the workers',
