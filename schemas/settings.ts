@@ -40,7 +40,7 @@ export const shape = {
   QUEUE_BATCHES: positive.max(1000).default(2),
   LANES: positive.max(64).default(3),
   WORKERS: positive.max(64).default(1),
-  CHECKPOINT_SECONDS: positive.max(86_400).default(60),
+  CHECKPOINT_SECONDS: positive.max(1_000_000).default(60),
   ALLOWED_LATENESS: positive.default(24),
   BASE_CURRENCY: z
     .string()
@@ -50,7 +50,7 @@ export const shape = {
   LABEL_DELAY_DAYS: positive.max(3650).default(7),
   ANOMALY_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7),
   RULES_FILE: z.string().optional(),
-  WATCHDOG_SECONDS: positive.max(86_400).default(60),
+  WATCHDOG_SECONDS: positive.max(1_000_000).default(60),
   SHUTDOWN_SECONDS: positive.max(600).default(10),
   PIPELINE_METRICS_PORT: port.default(9464),
   WEIR_FAILPOINT: z
