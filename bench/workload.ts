@@ -25,6 +25,8 @@ export function* transactions(
   const stream = simulate({ seed, accounts, start: END - days * DAY })
   for (;;) {
     const transaction = stream.next().value
+    // A stream knows no labels yet. With them, what is known of merchants would depend on how far the rows had come.
+    transaction.is_fraud = null
     if (ids === 'uuid') transaction.transaction_id = randomUUID()
     yield transaction
   }
