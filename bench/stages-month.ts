@@ -1,7 +1,7 @@
 import { createRandom } from '../pipeline/produce/random.ts'
+import { DAY } from '../schemas/time.ts'
 import { AMOUNT_UNITS, CHANNELS, type Transaction } from '../schemas/transaction.ts'
 
-const DAY = 86_400_000
 /** As many as the simulator's accounts make, and as many of their merchants, categories and places. */
 const A_DAY = 2.5
 const DAYS = 30

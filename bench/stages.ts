@@ -5,6 +5,7 @@ import { createBatch, createOwnership, type Ownership } from '../pipeline/batch.
 import { AccountStates } from '../pipeline/features/account-states.ts'
 import { computeFeatures } from '../pipeline/stages/features.ts'
 import type { Settings } from '../schemas/settings.ts'
+import { HOUR } from '../schemas/time.ts'
 import type { Transaction } from '../schemas/transaction.ts'
 import { currentLoad, describeHost } from './machine.ts'
 import { purchases, transactionsOfMonth } from './stages-month.ts'
@@ -28,8 +29,7 @@ const WARM_UP = 200_000
 export async function measureStages(options: StagesOptions): Promise<StagesReport> {
   const { accounts, records, settings, progress, signal } = options
   const host = describeHost(currentLoad())
-  const partition = () =>
-    createOwnership('bench', 0, 0, new AccountStates(settings.ALLOWED_LATENESS * 3_600_000))
+  const partition = () => createOwnership('bench', 0, 0, new AccountStates(settings.ALLOWED_LATENESS * HOUR))
   // What the process itself needs, for its first batches, is not the accounts'.
   await liveThrough(WARM_UP, partition(), purchases(1000), { ...options, progress: () => {} })
 

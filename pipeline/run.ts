@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
+import { HOUR } from '../schemas/time.ts'
 import type { Batch } from './batch.ts'
 import { Committer } from './committer.ts'
 import type { Writers } from './decode/writers.ts'
@@ -92,7 +93,7 @@ export async function runStages(
   const ownership = {
     // The first rows come once a large partition is sorted.
     withRecovery: postgresRecovery({ ...connection, queryTimeoutMs: 120_000 }),
-    latenessMs: settings.ALLOWED_LATENESS * 3_600_000,
+    latenessMs: settings.ALLOWED_LATENESS * HOUR,
     rates: loadRates(settings.BASE_CURRENCY, settings.RATES_FILE),
     laneOf: (partition: number) => laneName(connection, laneOf(partition, settings.LANES)),
     log,

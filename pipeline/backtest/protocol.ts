@@ -1,4 +1,5 @@
-import { DAY, dayOf, type Span } from '../history/days.ts'
+import { DAY } from '../../schemas/time.ts'
+import { dayOf, type Span } from '../history/days.ts'
 import type { Tested, TestedRows } from './tested.ts'
 
 /**

@@ -1,5 +1,5 @@
+import { DAY } from '../../schemas/time.ts'
 import { formatAmount } from '../../schemas/transaction.ts'
-import { DAY } from '../history/days.ts'
 import { type Outcome, outcomeAt, thresholdFor } from './alerts.ts'
 import { cardPrecision } from './card-precision.ts'
 import type { Protocol } from './protocol.ts'

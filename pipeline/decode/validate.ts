@@ -1,10 +1,10 @@
+import { DAY } from '../../schemas/time.ts'
 import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
 import type { RejectCode } from '../errors.ts'
 
 export const FROM = Date.UTC(2000, 0, 1)
 /** A Kafka time can be whatever its producer claims; microseconds since 2000 are exact in a double until 2285. */
 export const UNTIL = Date.UTC(2200, 0, 1)
-const DAY = 86_400_000
 const AMOUNT_LIMIT = 1e9 * AMOUNT_UNITS
 const ID_BYTES = 64
 

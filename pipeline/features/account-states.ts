@@ -1,3 +1,4 @@
+import { DAY } from '../../schemas/time.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { EVENT, endOf, eventsAt, eventsOf, HEADER, NEWEST } from './account-block.ts'
 import { AccountIndex } from './account-index.ts'
@@ -21,8 +22,6 @@ import { decodeStates, encodeStates } from './state-codec.ts'
  * Sums are integers below 2^53, hence exact, and the same however they were added up. Mean and m2 follow Welford
  * (Technometrics 1962, doi:10.2307/1266577) in offset order.
  */
-
-const DAY = 86_400_000
 
 /** For so many transactions memory is read ahead: their blocks stay in the cache until they are needed. */
 export const AHEAD = 64

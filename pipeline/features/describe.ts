@@ -1,3 +1,4 @@
+import { DAY, HOUR, SECOND } from '../../schemas/time.ts'
 import {
   countOf,
   eventsAt,
@@ -16,10 +17,6 @@ import { F } from './features.ts'
 import { hourShare, weekdayShare } from './habits.ts'
 import type { Sighting } from './sighting.ts'
 import { tileWindows } from './tiles.ts'
-
-const SECOND = 1000
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
 
 /** The usual amount of an account without history, in currency, and for how many transactions that stands. */
 const PRIOR_AMOUNT = 50

@@ -1,9 +1,9 @@
+import { HOUR } from '../../schemas/time.ts'
 import { HABITS } from './account-block.ts'
 import type { Slab } from './block-pool.ts'
 
 /** At what hours (UTC) and on what days of the week an account is active: 24 and 7 numbers of 16 bits. */
 
-const HOUR = 3_600_000
 const HOURS = 24
 const WEEKDAYS = 7
 /** Then all are halved: they stay in 16 bits, and old habits count less. */

@@ -1,6 +1,5 @@
+import { DAY } from '../../schemas/time.ts'
 import { isBigRatio } from './features.ts'
-
-const DAY = 86_400_000
 
 /**
  * What is known of a transaction once the label delay is over. Without a fraud label by then it is genuine. A fraud is

@@ -1,6 +1,5 @@
+import { DAY } from '../../schemas/time.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
-
-const DAY = 86_400_000
 
 /** A transaction of a history. `is_fraud` is the last that was said of it: who may not know that asks here. */
 export interface LabelledTransaction extends Transaction {

@@ -1,3 +1,4 @@
+import { DAY } from '../../schemas/time.ts'
 import { addCount, addPriced, EVENT, LAST_BIG, M2, MEAN, NEWEST, TILE, USUAL_SUM } from './account-block.ts'
 import { acquaint, newNames } from './acquaintances.ts'
 import type { Slab } from './block-pool.ts'
@@ -7,8 +8,6 @@ import { isBigRatio } from './features.ts'
 import { countHabits } from './habits.ts'
 import type { Sighting } from './sighting.ts'
 import { addToTile, joinTiles } from './tiles.ts'
-
-const DAY = 86_400_000
 
 /** So many times the usual amount counts towards it at most. */
 const CAP = 3

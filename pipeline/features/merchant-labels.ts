@@ -1,9 +1,8 @@
+import { DAY } from '../../schemas/time.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { F } from './features.ts'
 import { createMerchantState } from './merchant-fold.ts'
 import type { Known, ReferenceDay } from './reference-day.ts'
-
-const DAY = 86_400_000
 
 /** The references that the stream's transactions need. */
 export interface References {

@@ -1,8 +1,7 @@
+import { DAY } from '../../schemas/time.ts'
 import { DayEvents, GENUINE, kindOf, offsetOf, PLAIN_FRAUD } from './label-events.ts'
 import { createMerchantState, foldEvent, MerchantStates } from './merchant-fold.ts'
 import { COUNTS, countsAt, PLAIN_DAYS, ReferenceDay, RISK_DAYS } from './reference-day.ts'
-
-const DAY = 86_400_000
 
 /** A merchant is forgotten once the newest event that is known of it is more than so many event days back. */
 export const MEMORY_DAYS = 45

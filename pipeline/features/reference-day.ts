@@ -1,7 +1,6 @@
+import { DAY } from '../../schemas/time.ts'
 import { afterOffset, GENUINE, kindOf, offsetOf, PLAIN_FRAUD } from './label-events.ts'
 import { createMerchantState, foldEvent, type MerchantState, type MerchantStates } from './merchant-fold.ts'
-
-const DAY = 86_400_000
 
 /** Of how many event days the counts are kept: frauds and all; plain frauds. */
 export const RISK_DAYS = 30

@@ -1,10 +1,9 @@
+import { DAY } from '../../schemas/time.ts'
 import { DayEvents, labelKind } from './label-events.ts'
 import { type LabelledTransaction, labelBefore, lateFrauds } from './labelled.ts'
 import type { References } from './merchant-labels.ts'
 import { firstReference, nextReference } from './reference-builder.ts'
 import type { ReferenceDay } from './reference-day.ts'
-
-const DAY = 86_400_000
 
 /** References that are kept for transactions that come late. */
 const KEPT_DAYS = 14

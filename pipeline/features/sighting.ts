@@ -1,8 +1,7 @@
+import { DAY } from '../../schemas/time.ts'
 import { AMOUNT_UNITS, CHANNELS, type Channel, type Transaction } from '../../schemas/transaction.ts'
 import { hashOf } from './acquaintances.ts'
 import type { Rates } from './rates.ts'
-
-const DAY = 86_400_000
 
 /** A transaction in the numbers that the state is made of. One object is filled again and again. */
 export interface Sighting {

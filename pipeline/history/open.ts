@@ -1,5 +1,6 @@
 import { withClient } from '../../schemas/database.ts'
 import type { Settings } from '../../schemas/settings.ts'
+import { HOUR } from '../../schemas/time.ts'
 import { loadRates } from '../features/rates.ts'
 import { fromFile, fromSimulator, type InputSource } from './sources.ts'
 import { fromTable } from './table.ts'
@@ -47,5 +48,3 @@ export async function withHistory<T>(
   if (leftOut > 0) console.error(`${leftOut} lines were left out: the pipeline would reject them`)
   return result
 }
-
-const HOUR = 3_600_000

@@ -1,4 +1,5 @@
 import { ANALYST_ORIGIN, type Label, labelType } from '../../schemas/label.ts'
+import { DAY } from '../../schemas/time.ts'
 import { isFramed, schemaIdOf } from '../decode/schema-ids.ts'
 import { FROM, textFault, UNTIL, validId } from '../decode/validate.ts'
 import type { Reading, Writers } from '../decode/writers.ts'
@@ -6,8 +7,6 @@ import type { SourceRecord } from '../errors.ts'
 
 /** Labels by whatever compatible schema they were written with. There are few of them: avsc is quick enough. */
 export const LABELS: Reading<Label> = { ours: labelType, readPlain: () => null }
-
-const DAY = 86_400_000
 
 /**
  * The label in a record, or the reason why there is none. No wall clock: the record's own Kafka time bounds the time

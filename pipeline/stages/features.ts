@@ -1,9 +1,8 @@
+import { DAY } from '../../schemas/time.ts'
 import type { Batch } from '../batch.ts'
 import { AHEAD } from '../features/account-states.ts'
 import { FEATURE_COUNT } from '../features/features.ts'
 import { fillMerchant, type References } from '../features/merchant-labels.ts'
-
-const DAY = 86_400_000
 
 /** The stage: gives the batch the references of its transactions' days, waiting for those that are not loaded. */
 export function features(references: References): (batch: Batch) => Batch | Promise<Batch> {

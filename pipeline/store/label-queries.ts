@@ -1,9 +1,9 @@
 import type pg from 'pg'
+import { DAY } from '../../schemas/time.ts'
 import { DayEvents, labelKind } from '../features/label-events.ts'
 
 /** What the tables `transactions` and `labels` tell of an event day. Days are counted since 1970, in UTC. */
 
-const DAY = 86_400_000
 /** Few enough for the sockets' buffers: the server never waits for a process that is stopped with a lock in its hands. */
 const ROWS = 5000
 

@@ -1,12 +1,11 @@
 import type pg from 'pg'
+import { DAY } from '../../schemas/time.ts'
 import { emptyReference, MEMORY_DAYS, nextReferenceInSteps } from '../features/reference-builder.ts'
 import { decodeReference, encodeReference } from '../features/reference-codec.ts'
 import type { ReferenceDay } from '../features/reference-day.ts'
 import { knownBefore, newestLabel, readDayEvents, readLateEvents } from './label-queries.ts'
 
 /** The tables `reference_days` and `reference_day_pieces`. */
-
-const DAY = 86_400_000
 
 const dateOf = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10)
 

@@ -1,5 +1,6 @@
 import { type ConnectionOptions, withClient } from '../../schemas/database.ts'
 import type { Logger } from '../../schemas/log.ts'
+import { DAY } from '../../schemas/time.ts'
 import { FatalError } from '../errors.ts'
 import type { References } from '../features/merchant-labels.ts'
 import type { ReferenceDay } from '../features/reference-day.ts'
@@ -94,7 +95,7 @@ export class StoredReferences implements References {
   }
 }
 
-const isoDay = (day: number): string => new Date(day * 86_400_000).toISOString().slice(0, 10)
+const isoDay = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10)
 
 /**
  * Over a connection for each call: it is a matter of once a day.
