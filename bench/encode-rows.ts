@@ -4,6 +4,7 @@ import { Writers } from '../pipeline/decode/writers.ts'
 import { AccountStates } from '../pipeline/features/account-states.ts'
 import { defaultArtifact, openModel } from '../pipeline/models/model.ts'
 import { loadRules } from '../pipeline/rules/rules.ts'
+import { toRecord } from '../pipeline/source/topic-record.ts'
 import { decode } from '../pipeline/stages/decode.ts'
 import { computeFeatures } from '../pipeline/stages/features.ts'
 import { score } from '../pipeline/stages/score.ts'
@@ -89,11 +90,3 @@ const newOwner = (settings: GroundSettings, partition: number): Ownership =>
     0,
     new AccountStates(settings.ALLOWED_LATENESS * HOUR),
   )
-
-const toRecord = ({ offset, timestamp, key, value, headers }: KafkaMessage) => ({
-  offset: Number(offset),
-  timestamp: Number(timestamp),
-  key,
-  value,
-  headers,
-})

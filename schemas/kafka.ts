@@ -5,6 +5,7 @@ import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs, { type Admin, type ITopicConfig, type Kafka, type logLevel } from 'kafkajs'
 import './kafkajs-mends.ts'
+import './kafkajs-records.ts'
 import type { Logger } from './log.ts'
 import type { Settings } from './settings.ts'
 

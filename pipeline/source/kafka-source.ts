@@ -2,7 +2,6 @@ import type { Admin, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, 
 import { createBatch, type Ownership } from '../batch.ts'
 import { unknownIds } from '../decode/schema-ids.ts'
 import type { Writers } from '../decode/writers.ts'
-import type { SourceRecord } from '../errors.ts'
 import { FatalError } from '../errors.ts'
 import { type OffsetRange, type OwnershipOptions, refuseGap, takePartition } from '../store/ownerships.ts'
 import { backOff, isWorthALine, reactionTo } from '../store/reactions.ts'
@@ -12,6 +11,7 @@ import { type LastRecord, refuseOther } from './last-record.ts'
 import { offsetRange, offsetRanges } from './offset-ranges.ts'
 import type { Source } from './source.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
+import { toRecord } from './topic-record.ts'
 import { unlessAborted, whileAlive } from './while-alive.ts'
 
 export interface KafkaSourceOptions extends OwnershipOptions {
@@ -329,12 +329,3 @@ export class KafkaSource implements Source {
     if (!this.#options.closing.aborted) this.queue.stream.destroy(error)
   }
 }
-
-/** A record of kafkajs as ours. */
-export const toRecord = (message: KafkaMessage): SourceRecord => ({
-  offset: Number(message.offset),
-  timestamp: Number(message.timestamp),
-  key: message.key,
-  value: message.value,
-  headers: message.headers,
-})

@@ -6,6 +6,7 @@ import { EUROS } from '../../pipeline/features/rates.ts'
 import { KafkaSource, type KafkaSourceOptions } from '../../pipeline/source/kafka-source.ts'
 import type { RecoverySession } from '../../pipeline/store/recovery.ts'
 import type { Claimed } from '../../pipeline/store/sql.ts'
+import { FetchedRecord } from '../../schemas/kafkajs-records.ts'
 import { quiet } from './topics.ts'
 import { DAY } from './transactions.ts'
 import { writersOf } from './writers.ts'
@@ -14,6 +15,21 @@ const TOPIC = 'transactions'
 const events = { GROUP_JOIN: 'join', CRASH: 'crash', START_BATCH_PROCESS: 'start' }
 
 type Payload = Record<string, unknown>
+
+const context = { firstOffset: '0', producerId: '-1', inTransaction: false }
+
+const fetched = ({ offset, timestamp, key, value }: SourceRecord) =>
+  new FetchedRecord(
+    offset,
+    timestamp,
+    key ?? Buffer.alloc(0),
+    0,
+    key?.length ?? -1,
+    value,
+    {},
+    false,
+    context,
+  )
 
 /** A Kafka of which the test is the broker: it delivers, and looks at what was paused and sought. */
 export function fakeKafka() {
@@ -30,7 +46,7 @@ export function fakeKafka() {
     },
     /** Gives the source what a fetch from an offset on has brought. */
     deliver(partition: number, from: number, records: SourceRecord[]): Promise<void> {
-      const messages = records.map((r) => ({ ...r, offset: `${r.offset}`, timestamp: `${r.timestamp}` }))
+      const messages = records.map(fetched)
       const batch = {
         topic: TOPIC,
         partition,

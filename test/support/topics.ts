@@ -14,7 +14,9 @@ export type KafkaSettings = Needed<'KAFKA_BROKERS' | 'SCHEMA_REGISTRY_URL'>
 export const quiet = createLogger('test', 'silent')
 
 /** A record as a topic holds it. */
-export type StoredMessage = KafkaMessage & { partition: number }
+export type StoredMessage = Pick<KafkaMessage, 'offset' | 'timestamp' | 'key' | 'value' | 'headers'> & {
+  partition: number
+}
 
 const kafkaOf = (settings: KafkaSettings) => createKafka(settings.KAFKA_BROKERS, 'weir-test', quiet)
 
@@ -113,7 +115,8 @@ export async function readTopic(settings: KafkaSettings, topic: string): Promise
     await consumer.subscribe({ topics: [topic], fromBeginning: true })
     await consumer.run({
       eachBatch: async ({ batch }) => {
-        records.push(...batch.messages.map((message) => ({ ...message, partition: batch.partition })))
+        for (const { offset, timestamp, key, value, headers } of batch.messages)
+          records.push({ offset, timestamp, key, value, headers, partition: batch.partition })
         if (Number(batch.lastOffset()) + 1 >= ends[batch.partition]) left.delete(batch.partition)
         if (left.size === 0) complete.resolve()
       },
