@@ -44,9 +44,13 @@ export class DayEvents {
   add(merchant: string, time: number, kind: LabelKind): void {
     const offset = time - this.day * DAY
     if (!(offset >= 0 && offset < DAY)) throw new RangeError(`${time} is not within day ${this.day}`)
-    const events = this.#byMerchant.get(merchant)
-    if (events === undefined) this.#byMerchant.set(merchant, [offset * 4 + kind])
-    else events.push(offset * 4 + kind)
+    this.#eventsOf(merchant).push(offset * 4 + kind)
+  }
+
+  /** @param offsets milliseconds since the day began, 32 bits each, in network byte order */
+  addGenuine(merchant: string, offsets: Buffer): void {
+    const events = this.#eventsOf(merchant)
+    for (let i = 0; i < offsets.length; i += 4) events.push(offsets.readInt32BE(i) * 4 + GENUINE)
   }
 
   get isEmpty(): boolean {
@@ -69,5 +73,14 @@ export class DayEvents {
   /** How many events the merchant has. */
   count(merchant: string): number {
     return this.#byMerchant.get(merchant)?.length ?? 0
+  }
+
+  #eventsOf(merchant: string): PackedEvent[] {
+    let events = this.#byMerchant.get(merchant)
+    if (events === undefined) {
+      events = []
+      this.#byMerchant.set(merchant, events)
+    }
+    return events
   }
 }

@@ -4,7 +4,7 @@ import { FOREST_INPUTS } from '../models/inputs.ts'
 import { rawScore, trainIsolationForest } from '../models/isolation-forest.ts'
 import { createRandom } from '../produce/random.ts'
 
-const TREES = 100
+const TREES = 32
 const SAMPLES = 256
 
 /** The training transactions' inputs, and when the first and the last took place. */
