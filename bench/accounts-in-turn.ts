@@ -2,10 +2,11 @@ import { makeAccount } from '../pipeline/produce/crowd.ts'
 import { buy } from '../pipeline/produce/habits.ts'
 import { createRandom } from '../pipeline/produce/random.ts'
 import { createWorld } from '../pipeline/produce/world.ts'
+import { HOUR } from '../schemas/time.ts'
 import type { Transaction } from '../schemas/transaction.ts'
 
 /** Two or so purchases a day, as the simulator's accounts make. */
-const ROUND_MS = 10 * 3_600_000
+const ROUND_MS = 10 * HOUR
 const END = Date.UTC(2026, 0, 1)
 const SEED = 1
 

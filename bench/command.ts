@@ -6,6 +6,8 @@ import { faultOf, renderOutage } from './outage-report.ts'
 import { measureRecovery, type RecoveryOptions } from './recovery.ts'
 import { renderRecovery } from './recovery-report.ts'
 import { renderText, writeReport } from './report.ts'
+import { measureStages, type StagesOptions } from './stages.ts'
+import { renderStages } from './stages-report.ts'
 import { measureThroughput, type ThroughputOptions } from './throughput.ts'
 
 export function command(): Command {
@@ -14,6 +16,7 @@ export function command(): Command {
     .addCommand(throughputCommand())
     .addCommand(recoveryCommand())
     .addCommand(outageCommand())
+    .addCommand(stagesCommand())
 }
 
 interface CommandOptions extends Omit<ThroughputOptions, 'settings' | 'progress' | 'signal'> {
@@ -141,6 +144,33 @@ async function runOutage({ json, ...options }: OutageCommandOptions): Promise<vo
     console.log(json ? JSON.stringify(report) : renderOutage(report))
     const fault = faultOf(report)
     if (fault !== null) throw new Error(fault)
+  })
+}
+
+interface StagesCommandOptions extends Pick<StagesOptions, 'accounts' | 'records'> {
+  json?: boolean
+}
+
+function stagesCommand(): Command {
+  return new Command('stages')
+    .description(
+      'What each stage takes of the processor for a transaction, decode to encode, and the memory of an account after ' +
+        'a month. In this process alone: no servers.',
+    )
+    .option('--accounts <n>', 'accounts that have a month behind them', wholeNumber(1), 1_000_000)
+    .option('--records <n>', 'transactions after it, whose stages are timed', wholeNumber(1), 300_000)
+    .option('--json', 'print one JSON object')
+    .addHelpText(
+      'after',
+      '\nA million accounts need about 2 GB and some minutes. How each figure is measured stands in bench/README.md.',
+    )
+    .action(runStages)
+}
+
+async function runStages({ json, ...options }: StagesCommandOptions): Promise<void> {
+  await interruptibly(async (signal) => {
+    const report = await measureStages({ ...options, settings: loadSettings(), progress, signal })
+    console.log(json ? JSON.stringify(report) : renderStages(report))
   })
 }
 

@@ -10,6 +10,7 @@ import { score } from '../pipeline/stages/score.ts'
 import { CopyEncoder } from '../pipeline/store/copy-encoder.ts'
 import { createLogger } from '../schemas/log.ts'
 import { createRegistry } from '../schemas/registry.ts'
+import { HOUR } from '../schemas/time.ts'
 import { consumeAll } from './consume.ts'
 import type { GroundSettings } from './ground.ts'
 
@@ -86,7 +87,7 @@ const newOwner = (settings: GroundSettings, partition: number): Ownership =>
     settings.TRANSACTIONS_TOPIC,
     partition,
     0,
-    new AccountStates(settings.ALLOWED_LATENESS * 3_600_000),
+    new AccountStates(settings.ALLOWED_LATENESS * HOUR),
   )
 
 const toRecord = ({ offset, timestamp, key, value, headers }: KafkaMessage) => ({

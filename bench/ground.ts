@@ -49,6 +49,7 @@ export async function prepareGround({ settings, progress, signal }: GroundOption
     DATABASE_URL,
     TRANSACTIONS_TOPIC: topic,
     DEAD_LETTER_TOPIC: `${topic}.dead-letter`,
+    LABELS_TOPIC: `${topic}.labels`,
     CREATE_TOPICS: true,
     REGISTER_SCHEMAS: true,
     API_KEY: undefined, // nothing that runs here needs it
@@ -74,8 +75,8 @@ export async function prepareGround({ settings, progress, signal }: GroundOption
 }
 
 async function deleteTopic(admin: Admin, settings: GroundSettings): Promise<void> {
-  const { TRANSACTIONS_TOPIC, DEAD_LETTER_TOPIC, SCHEMA_REGISTRY_URL } = settings
-  await admin.deleteTopics({ topics: [TRANSACTIONS_TOPIC, DEAD_LETTER_TOPIC] })
+  const { TRANSACTIONS_TOPIC, DEAD_LETTER_TOPIC, LABELS_TOPIC, SCHEMA_REGISTRY_URL } = settings
+  await admin.deleteTopics({ topics: [TRANSACTIONS_TOPIC, DEAD_LETTER_TOPIC, LABELS_TOPIC] })
   const base = SCHEMA_REGISTRY_URL.replace(/\/?$/, '/')
   // A registry that may not be written to keeps an unused subject: no reason to fail after all was measured.
   await fetch(new URL(`subjects/${subjectOf(TRANSACTIONS_TOPIC)}`, base), { method: 'DELETE' }).catch(

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { simulate } from '../pipeline/produce/simulator.ts'
+import { DAY } from '../schemas/time.ts'
 import type { Transaction } from '../schemas/transaction.ts'
 
 export interface Workload {
@@ -11,7 +12,6 @@ export interface Workload {
 
 /** The traffic ends before this, whatever its length: the pipeline refuses event times in the future. */
 const END = Date.UTC(2026, 0, 1)
-const DAY = 86_400_000
 /** Fewer than the simulator's accounts make in fact, so that the estimated days suffice. */
 const PER_ACCOUNT_AND_DAY = 2
 const SEED = 1
@@ -25,6 +25,8 @@ export function* transactions(
   const stream = simulate({ seed, accounts, start: END - days * DAY })
   for (;;) {
     const transaction = stream.next().value
+    // A stream knows no labels yet. With them, what is known of merchants would depend on how far the rows had come.
+    transaction.is_fraud = null
     if (ids === 'uuid') transaction.transaction_id = randomUUID()
     yield transaction
   }

@@ -16,9 +16,12 @@ const commands: Record<string, () => Promise<{ command: () => Command }>> = {
   servers: () => import('./local/servers-command.ts'),
   migrate: () => import('../schemas/migrate-command.ts'),
   produce: () => import('../pipeline/produce/command.ts'),
+  labels: () => import('../pipeline/labels/command.ts'),
   pipeline: () => import('../pipeline/command.ts'),
   api: () => import('../api/command.ts'),
   train: () => import('../pipeline/train/command.ts'),
+  models: () => import('../pipeline/models/command.ts'),
+  backtest: () => import('../pipeline/backtest/command.ts'),
   'dead-letters': () => import('../pipeline/dead-letters/command.ts'),
   bench: () => import('../bench/command.ts'),
 }

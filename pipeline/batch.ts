@@ -1,8 +1,9 @@
 import type { Transaction } from '../schemas/transaction.ts'
 import type { Reject, SourceRecord } from './errors.ts'
 import type { AccountStates, UndoLog } from './features/account-states.ts'
+import type { ReferenceDay } from './features/reference-day.ts'
 import type { LastRecord } from './source/last-record.ts'
-import type { Anomaly } from './stages/score.ts'
+import type { Anomaly } from './stages/reasons.ts'
 
 /**
  * A partition for as long as this process owns it. Each assignment makes a new one, so a batch of an earlier
@@ -53,6 +54,8 @@ export interface Batch {
   /** Records left out as duplicates, by offset. */
   duplicates: number[]
 
+  /** What was known of merchants on each event day of the rows: taken once, so that whatever judges again uses the same. */
+  readonly references: Map<number, ReferenceDay | null>
   /** FEATURES.length values a row. */
   features: Float64Array
   /** Number of the account's home before each row, as `states.locationName` knows it. */
@@ -83,6 +86,7 @@ export function createBatch(
     deadLettered: 0,
     misplaced: 0,
     duplicates: [],
+    references: new Map(),
     features: NO_FEATURES,
     homes: NO_HOMES,
     scores: NO_SCORES,

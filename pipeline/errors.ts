@@ -17,6 +17,7 @@ export const REJECT_CODES = {
     "The event time is not from 2000 to 2199, or more than a day after the record's own Kafka time.",
   CONFLICT: 'Another transaction with the same id and event time, and another content, was stored before.',
   CONSTRAINT: 'PostgreSQL refused this very row. The message names the constraint.',
+  INVALID_LABEL: 'A record of the labels topic that cannot be read as weir.Label, or is no valid label.',
 } as const
 export type RejectCode = keyof typeof REJECT_CODES
 

@@ -3,6 +3,7 @@ import type { Logger } from '../schemas/log.ts'
 import { createSchemaReader } from '../schemas/registry.ts'
 import { mayCreateTopics, type Needed } from '../schemas/settings.ts'
 import { Writers } from './decode/writers.ts'
+import { keepLabels } from './labels/keep-labels.ts'
 import { keyPartitioner } from './produce/partitioner.ts'
 import { type RunningPipeline, runStages } from './run.ts'
 import { KafkaSource } from './source/kafka-source.ts'
@@ -31,6 +32,7 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
   // acknowledges without storing it (tulios/kafkajs#1050). A dead letter twice is known by its origin.
   const producer = kafka.producer({ createPartitioner: keyPartitioner })
   await producer.connect()
+  const deadLetters = kafkaDeadLetters(producer, settings.DEAD_LETTER_TOPIC)
   const running = runStages(settings, topic, log, ({ closing, ownership, progress }) => {
     const writers = new Writers(createSchemaReader(settings.SCHEMA_REGISTRY_URL), log, closing)
     const source = new KafkaSource({
@@ -50,11 +52,22 @@ export async function startPipeline(settings: PipelineSettings, log: Logger): Pr
     return {
       source,
       writers,
-      deadLetters: kafkaDeadLetters(producer, settings.DEAD_LETTER_TOPIC),
+      deadLetters,
       close: () => producer.disconnect(),
     }
   })
   // A connection that stays open would keep a process that failed to start.
   running.catch(() => producer.disconnect())
-  return running
+  const pipeline = await running
+  const stopLabels = keepLabels({ settings, kafka, deadLetters, metrics: pipeline.metrics, log })
+  const limit = settings.SHUTDOWN_SECONDS * 1000
+  const done = pipeline.done.finally(() => stopLabels(limit * 0.1))
+  done.catch(() => {}) // whoever awaits it sees the error; nobody must
+  return {
+    ...pipeline,
+    done,
+    async stop() {
+      await Promise.all([stopLabels(limit * 0.9), pipeline.stop()])
+    },
+  }
 }

@@ -40,6 +40,11 @@ export function createMetrics() {
       help: 'Transactions further behind their account than ALLOWED_LATENESS',
       registers,
     }),
+    unrated: new Counter({
+      name: 'weir_unrated_transactions_total',
+      help: 'Transactions in a currency without a rate: their amounts are unknown to rules and models',
+      registers,
+    }),
     misplaced: new Counter({
       name: 'weir_misplaced_transactions_total',
       help: 'Transactions in another partition than the murmur2 hash of their account: its history is torn',
@@ -86,6 +91,23 @@ export function createMetrics() {
       labelNames: ['partition'] as const,
       registers,
     }),
+    labels: new Counter({
+      name: 'weir_labels_stored_total',
+      help: 'Labels of the topic that were stored, by what they say. What has no label is in neither',
+      labelNames: ['verdict'] as const,
+      registers,
+    }),
+    labelsRepeated: new Counter({
+      name: 'weir_labels_repeated_total',
+      help: 'Labels of the topic that were stored already',
+      registers,
+    }),
+    labelsLag: new Gauge({
+      name: 'weir_labels_lag_records',
+      help: 'Records in the labels topic behind what is stored',
+      labelNames: ['partition'] as const,
+      registers,
+    }),
     queued: new Gauge({
       name: 'weir_queued_batches',
       help:
@@ -119,6 +141,7 @@ export function createMetrics() {
     }),
   }
   for (const code of Object.keys(REJECT_CODES) as RejectCode[]) metrics.deadLetters.inc({ code }, 0)
+  for (const verdict of ['fraud', 'genuine']) metrics.labels.inc({ verdict }, 0)
   for (const outcome of ['stored', 'fenced', 'dropped']) metrics.batches.inc({ outcome }, 0)
   return metrics
 }

@@ -1,10 +1,11 @@
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Writers } from './decode/writers.ts'
+import type { References } from './features/merchant-labels.ts'
 import type { Model } from './models/model.ts'
 import type { Rules } from './rules/rules.ts'
 import { decode } from './stages/decode.ts'
-import { computeFeatures } from './stages/features.ts'
+import { features } from './stages/features.ts'
 import { score } from './stages/score.ts'
 import { stage } from './stages/stage.ts'
 
@@ -12,6 +13,7 @@ export interface Parts {
   /** Batches of records, each partition's in order. */
   source: Readable
   writers: Writers
+  references: References
   rules: Rules
   model: Model
   threshold: number
@@ -31,6 +33,7 @@ export interface Parts {
 export function fraudPipeline({
   source,
   writers,
+  references,
   rules,
   model,
   threshold,
@@ -40,7 +43,7 @@ export function fraudPipeline({
 }: Parts): Promise<void> {
   const stages = {
     decode: stage(size, decode(writers)),
-    features: stage(size, computeFeatures),
+    features: stage(size, features(references)),
     score: stage(size, score(rules, model, threshold)),
     store,
   }

@@ -50,7 +50,8 @@ export class Progress {
 
   onStored(batch: Batch): void {
     const { partition } = batch.owner
-    const { stored, anomalies, duplicates, deadLetters, batchRecords, late, misplaced, lag } = this.#metrics
+    const { stored, anomalies, duplicates, deadLetters, batchRecords, late, unrated, misplaced, lag } =
+      this.#metrics
     this.processed += batch.records.length
     this.stored += batch.transactions.length
     this.anomalies += batch.anomalies.size
@@ -61,6 +62,7 @@ export class Progress {
     for (const { code } of batch.rejects) deadLetters.inc({ code })
     batchRecords.observe(batch.records.length)
     late.inc(countLate(batch))
+    unrated.inc(countUnrated(batch))
     misplaced.inc(batch.misplaced)
     lag.set({ partition: String(partition) }, this.#lagOf(partition))
   }
@@ -73,5 +75,11 @@ export class Progress {
 function countLate({ features }: Batch): number {
   let count = 0
   for (let at = F.late; at < features.length; at += FEATURE_COUNT) count += features[at]
+  return count
+}
+
+function countUnrated({ features }: Batch): number {
+  let count = 0
+  for (let at = F.amount; at < features.length; at += FEATURE_COUNT) if (Number.isNaN(features[at])) count++
   return count
 }

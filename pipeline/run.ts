@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
+import { HOUR } from '../schemas/time.ts'
+import type { Batch } from './batch.ts'
 import { Committer } from './committer.ts'
 import type { Writers } from './decode/writers.ts'
 import { FatalError } from './errors.ts'
+import { loadRates } from './features/rates.ts'
 import { serveHealth } from './health.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { loadActiveModel } from './models/store.ts'
@@ -21,6 +25,7 @@ import { Lane } from './store/lane.ts'
 import { refuseOtherTopics } from './store/one-topic.ts'
 import type { OwnershipOptions } from './store/ownerships.ts'
 import { postgresCheckpoints, postgresRecovery } from './store/recovery.ts'
+import { postgresReferences, StoredReferences } from './store/references.ts'
 import { postgresSessions } from './store/session.ts'
 import { watch } from './watchdog.ts'
 import { within } from './within.ts'
@@ -76,7 +81,8 @@ export async function runStages(
   const closing = new AbortController()
   const metrics = createMetrics()
   const progress = new Progress(metrics)
-  const waitsForServer = () => writers.isWaiting || lanes.some((lane) => lane.isWaiting)
+  const waitsForServer = () =>
+    writers.isWaiting || references.isWaiting || lanes.some((lane) => lane.isWaiting)
   const health = await serveHealth(
     settings.HOST,
     settings.PIPELINE_METRICS_PORT,
@@ -87,7 +93,8 @@ export async function runStages(
   const ownership = {
     // The first rows come once a large partition is sorted.
     withRecovery: postgresRecovery({ ...connection, queryTimeoutMs: 120_000 }),
-    latenessMs: settings.ALLOWED_LATENESS * 3_600_000,
+    latenessMs: settings.ALLOWED_LATENESS * HOUR,
+    rates: loadRates(settings.BASE_CURRENCY, settings.RATES_FILE),
     laneOf: (partition: number) => laneName(connection, laneOf(partition, settings.LANES)),
     log,
   }
@@ -108,10 +115,26 @@ export async function runStages(
         closing: closing.signal,
       }),
   )
+  const references = new StoredReferences({
+    ensure: postgresReferences(
+      {
+        ...connection,
+        application_name: `${connection.application_name}-lane-reference`,
+        // A day of many transactions and labels: the first rows come once they are joined.
+        queryTimeoutMs: 300_000,
+      },
+      settings.LABEL_DELAY_DAYS,
+      (lastDay) => allStored(source, lastDay),
+      log,
+    ),
+    log,
+    closing: closing.signal,
+  })
   const committer = new Committer(source, log)
   const stages = fraudPipeline({
     source: source.queue.stream,
     writers,
+    references,
     rules,
     model,
     threshold: settings.ANOMALY_THRESHOLD,
@@ -167,6 +190,7 @@ export async function runStages(
     }),
     everyMs: settings.CHECKPOINT_SECONDS * 1000,
     latenessMs: ownership.latenessMs,
+    rates: ownership.rates,
     owned: () => source.owned(),
     metrics,
     log,
@@ -181,7 +205,7 @@ export async function runStages(
       for (const { partition } of source.owned()) progress.onFetched(partition, ends.get(partition) ?? 0)
       return ends
     },
-    excused: () => source.taking > 0 || waitsForServer(),
+    excused: () => source.taking > 0 || references.isLoading || waitsForServer(),
     rejoin: () => source.rejoin(),
     metrics,
     log,
@@ -208,3 +232,12 @@ export async function runStages(
 
 const laneName = ({ application_name }: ConnectionOptions, lane: number): string =>
   `${application_name}-lane-${lane}`
+
+/**
+ * Resolves once no batch of ours with event days up to `lastDay` is judged and not stored: one only meets such where
+ * history comes faster than it happened. Those of partitions that were lost never will be.
+ */
+async function allStored(source: Source, lastDay: number): Promise<void> {
+  const isOld = ({ references }: Batch) => references.keys().some((day) => day <= lastDay)
+  while ([...source.owned()].some(({ lost, judged }) => !lost && judged.some(isOld))) await sleep(5)
+}

@@ -63,6 +63,7 @@ export async function createTopics(admin: Admin, settings: Settings): Promise<vo
         { name: 'max.message.bytes', value: String(DEAD_LETTER_MAX_BYTES) },
       ],
     },
+    { topic: settings.LABELS_TOPIC, numPartitions: settings.TOPIC_PARTITIONS },
   ]
   const topics = wanted.filter((t) => !existing.has(t.topic))
   if (topics.length === 0) return

@@ -29,6 +29,7 @@ export const shape = {
   KAFKA_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1000).max(1_800_000).default(10_000),
   TRANSACTIONS_TOPIC: z.string().min(1).default('transactions'),
   DEAD_LETTER_TOPIC: z.string().min(1).default('transactions.dead-letter'),
+  LABELS_TOPIC: z.string().min(1).default('labels'),
   CREATE_TOPICS: flag.optional(),
   TOPIC_PARTITIONS: positive.default(6),
   SCHEMA_REGISTRY_URL: url('http:', 'https:').optional(),
@@ -41,6 +42,12 @@ export const shape = {
   WORKERS: positive.max(64).default(1),
   CHECKPOINT_SECONDS: positive.max(1_000_000).default(60),
   ALLOWED_LATENESS: positive.default(24),
+  BASE_CURRENCY: z
+    .string()
+    .regex(/^[A-Z]{3}$/, 'expected three capitals')
+    .default('EUR'),
+  RATES_FILE: z.string().optional(),
+  LABEL_DELAY_DAYS: positive.max(3650).default(7),
   ANOMALY_THRESHOLD: z.coerce.number().min(0).max(1).default(0.7),
   RULES_FILE: z.string().optional(),
   WATCHDOG_SECONDS: positive.max(1_000_000).default(60),
@@ -174,3 +181,6 @@ function remedy(name: Name): string {
 /** Whether topics and schemas are made when missing: as told, else everywhere but in production. */
 export const mayCreateTopics = (s: Settings): boolean => s.CREATE_TOPICS ?? s.NODE_ENV !== 'production'
 export const mayRegisterSchemas = (s: Settings): boolean => s.REGISTER_SCHEMAS ?? s.NODE_ENV !== 'production'
+
+/** Where the platform says that a user's caches are; undefined where it does not say. No setting of Weir. */
+export const userCaches = (): string | undefined => process.env.XDG_CACHE_HOME || undefined

@@ -15,6 +15,7 @@ import { loadSettings, type Name, type Needed, type Settings } from '../schemas/
  */
 
 type ServerName = 'KAFKA_BROKERS' | 'SCHEMA_REGISTRY_URL' | 'DATABASE_URL'
+type TopicName = 'TRANSACTIONS_TOPIC' | 'DEAD_LETTER_TOPIC' | 'LABELS_TOPIC'
 type TestSettings = Needed<ServerName | 'API_KEY'>
 type Env = Partial<Record<Name, string>>
 
@@ -107,18 +108,18 @@ export async function query<Row extends object>(
 export async function freshTopics(
   t: Scope,
   { partitions = 2 }: { partitions?: number } = {},
-): Promise<Pick<Settings, 'TRANSACTIONS_TOPIC' | 'DEAD_LETTER_TOPIC' | 'KAFKA_GROUP_ID'>> {
+): Promise<Pick<Settings, TopicName | 'KAFKA_GROUP_ID'>> {
   const topic = `test-${randomName()}`
   const names = {
     TRANSACTIONS_TOPIC: topic,
     DEAD_LETTER_TOPIC: `${topic}.dead-letter`,
+    LABELS_TOPIC: `${topic}.labels`,
     KAFKA_GROUP_ID: `${topic}-group`,
   }
   const env = { ...names, TOPIC_PARTITIONS: String(partitions) }
   await withAdmin((admin) => createTopics(admin, loadSettings([], env)))
-  t.after(() =>
-    withAdmin((admin) => admin.deleteTopics({ topics: [names.TRANSACTIONS_TOPIC, names.DEAD_LETTER_TOPIC] })),
-  )
+  const topics = [names.TRANSACTIONS_TOPIC, names.DEAD_LETTER_TOPIC, names.LABELS_TOPIC]
+  t.after(() => withAdmin((admin) => admin.deleteTopics({ topics })))
   return names
 }
 
@@ -149,6 +150,8 @@ export async function testSettings(t: Scope, overrides: Env = {}): Promise<TestS
     API_KEY: 'a-key-for-the-tests-only',
     PORT: '0',
     PIPELINE_METRICS_PORT: '0',
+    // Weeks sent in seconds are known in part when their days are needed: so no label is ever due.
+    LABEL_DELAY_DAYS: '3650',
     ...topics,
     ...overrides,
   }

@@ -1,6 +1,7 @@
 import type { Status } from '../../schemas/transaction.ts'
 import type { Database, Query } from './database.ts'
 import { atTime, isoTime, VERSION } from './items.ts'
+import { labelByStatus } from './labels.ts'
 
 export interface StatusChange {
   transaction_id: string
@@ -21,8 +22,8 @@ export type StatusOutcome =
   | { kind: 'missing' }
 
 /**
- * Changes an anomaly's status and writes the audit row, both or neither. The row is locked first, so that of two
- * callers at once the second sees what the first did.
+ * Changes an anomaly's status and writes the audit row and the label that the status is, all or nothing. The row is
+ * locked first, so that of two callers at once the second sees what the first did.
  */
 export function changeStatus(database: Database, change: StatusChange): Promise<StatusOutcome> {
   return database.transaction(async (query) => {
@@ -74,6 +75,8 @@ async function update(query: Query, change: StatusChange, row: Locked): Promise<
       change.request_id,
     ],
   )
+  const { exact_time, status: previous_status } = row
+  await labelByStatus(query, { ...change, exact_time, previous_status })
   return updated.version
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { access, constants, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
-import { homedir, userInfo } from 'node:os'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -33,13 +33,6 @@ export interface Programs {
   kafka: string
   /** The registry's runner jar. */
   registryJar: string
-}
-
-/** Where downloads are kept: the setting, else the place that the platform has for it. */
-export function cacheDirectory(setting: string | undefined): string {
-  if (setting) return setting
-  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'weir')
-  return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'weir')
 }
 
 /** A list of other checksums is another installation: an upgrade never runs on old files. */

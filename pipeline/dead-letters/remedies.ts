@@ -22,6 +22,8 @@ export const REMEDIES: Record<RejectCode, string> = {
     'Find out why the producer uses an id twice. The first content stands; send a correction under an id of its own.',
   CONSTRAINT:
     'The message names the constraint, or the month that was detached from the table. If the constraint is wrong, drop it and replay; if the row is, send it anew.',
+  INVALID_LABEL:
+    'The message says what is wrong. Send a right label anew; a replay leaves out what came from another topic than that of the transactions.',
 }
 
 /** The remedy of a code that a letter holds; a newer version's codes are not known here. */

@@ -1,12 +1,12 @@
 import type { Admin, Kafka } from 'kafkajs'
+import { interruptibly } from '../../schemas/interruptibly.ts'
 import { createKafka } from '../../schemas/kafka.ts'
 import { createLogger, type Logger } from '../../schemas/log.ts'
 import type { Needed } from '../../schemas/settings.ts'
-import { onStopSignal } from '../../schemas/stop-signals.ts'
+import { createProgressLine } from '../produce/progress-line.ts'
 import { type Entry, entriesOf } from './entries.ts'
 import { type Letter, readLetter } from './letter.ts'
 import { counted } from './printable.ts'
-import { createProgress } from './progress.ts'
 import { countOf, currentRanges, type OnRecord, type Ranges, readTopic, type Topic } from './read-topic.ts'
 
 /** What a command works with. */
@@ -19,35 +19,15 @@ export interface Session {
   signal: AbortSignal
 }
 
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
-
 /**
  * Runs a command's work with a connection to Kafka. The first Ctrl-C ends it in good order within SHUTDOWN_SECONDS,
  * after which, or with a second one, the process ends at once.
  * @throws when Kafka cannot be reached, or what the work throws
  */
-export async function withSession(
+export const withSession = (
   settings: Session['settings'],
   work: (session: Session) => Promise<void>,
-): Promise<void> {
-  const controller = new AbortController()
-  const { signal } = controller
-  const giveUp = () => process.exit(process.exitCode)
-  let grace: NodeJS.Timeout | undefined
-  const release = onStopSignal((name) => {
-    process.exitCode = EXIT_CODES[name]
-    controller.abort()
-    grace = setTimeout(giveUp, settings.SHUTDOWN_SECONDS * 1000)
-  }, giveUp)
-  try {
-    await connected(settings, signal, work)
-  } catch (error) {
-    if (!signal.aborted || (error as Error).name !== 'AbortError') throw error
-  } finally {
-    clearTimeout(grace)
-    release()
-  }
-}
+): Promise<void> => interruptibly((signal) => connected(settings, signal, work), settings.SHUTDOWN_SECONDS)
 
 async function connected(
   settings: Session['settings'],
@@ -88,10 +68,12 @@ export async function readEntries(session: Session): Promise<Entry[]> {
 
 /** Reads a part of the dead-letter topic, and shows how far it is. */
 export async function readLetters(session: Session, ranges: Ranges, onRecord: OnRecord): Promise<void> {
-  const progress = createProgress(process.stderr, countOf(ranges))
+  const total = countOf(ranges)
+  const progress = createProgressLine(process.stderr, `of ${total.toLocaleString('en-US')} records read`)
+  let read = 0
   try {
     await readTopic(topicOf(session), ranges, (partition, message) => {
-      progress.step()
+      progress.update(++read, read / total)
       return onRecord(partition, message)
     })
   } finally {

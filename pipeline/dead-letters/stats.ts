@@ -1,3 +1,4 @@
+import { HOUR } from '../../schemas/time.ts'
 import { type Entry, filtered } from './entries.ts'
 import { type FilterOptions, filterOf } from './options.ts'
 import { counted, isoTime, jsonLine, printable, table } from './printable.ts'
@@ -17,8 +18,6 @@ export interface Stats {
   /** By hour (its start, UTC), then code. */
   by_hour: { hour: string; code: string; count: number }[]
 }
-
-const HOUR = 3_600_000
 
 export function statsOf(entries: Entry[]): Stats {
   const codes = new Map<string, Stats['by_code'][0]>()

@@ -1,10 +1,10 @@
+import { DAY } from '../../schemas/time.ts'
 import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
 import type { RejectCode } from '../errors.ts'
 
-const FROM = Date.UTC(2000, 0, 1)
+export const FROM = Date.UTC(2000, 0, 1)
 /** A Kafka time can be whatever its producer claims; microseconds since 2000 are exact in a double until 2285. */
-const UNTIL = Date.UTC(2200, 0, 1)
-const DAY = 86_400_000
+export const UNTIL = Date.UTC(2200, 0, 1)
 const AMOUNT_LIMIT = 1e9 * AMOUNT_UNITS
 const ID_BYTES = 64
 
@@ -29,6 +29,14 @@ export function validate(tx: Transaction, recordTimestamp: number, raw: Buffer):
     )
   }
   const texts = [tx.transaction_id, tx.account_id, tx.merchant_id, tx.merchant_category, tx.location]
+  return textFault(texts, raw)
+}
+
+/**
+ * Whether PostgreSQL can store the texts.
+ * @param texts all that come from the raw bytes
+ */
+export function textFault(texts: (string | null)[], raw: Buffer): Fault {
   for (const text of texts) if (text !== null && SUSPECT.test(text)) return suspectFault(texts, raw)
   return null
 }
@@ -57,7 +65,7 @@ const isCurrency = (text: string): boolean =>
 const isLetter = (unit: number): boolean => (unit | 32) >= 97 && (unit | 32) <= 122
 
 // A UTF-16 unit takes at most 3 bytes: most ids need no counting.
-const validId = (id: string): boolean =>
+export const validId = (id: string): boolean =>
   id.length > 0 && (id.length * 3 <= ID_BYTES || Buffer.byteLength(id) <= ID_BYTES)
 
 const REPLACEMENT = Buffer.from('\ufffd')

@@ -9,9 +9,19 @@ import { hasUnboundedParts, itemCountsFit } from './bounds.ts'
 import { readPlain } from './fast-reader.ts'
 
 /** Reads one writer's values; or the reason why none of them can be read. */
-export type Writer =
-  | { read: (value: Buffer) => Transaction }
+export type Writer<T = Transaction> =
+  | { read: (value: Buffer) => T }
   | { code: Extract<RejectCode, 'UNKNOWN_SCHEMA' | 'INCOMPATIBLE_SCHEMA'>; message: string }
+
+/** What values are read as. */
+export interface Reading<T> {
+  /** Our own schema. */
+  ours: avro.Type
+  /** A quick way for values of our own schema; null where it cannot, or would not, read the value. */
+  readPlain: (value: Buffer) => T | null
+}
+
+const TRANSACTIONS: Reading<Transaction> = { ours: transactionType, readPlain }
 
 const UNKNOWN_TRIES = 3
 const UNKNOWN_PAUSE_MS = 2500
@@ -23,20 +33,28 @@ const AWAY_PAUSE_MS = 1000
  * asked for three times within five seconds (a registry's replica may lag); then the id is unknown for a while, not
  * for ever. A registry that does not answer is waited for: nothing is dropped for a server's fault.
  */
-export class Writers {
+export class Writers<T = Transaction> {
   /** Loads that wait for the registry. */
   readonly #waiting = new Set<symbol>()
-  readonly #fetching = new Map<number, Promise<Writer | null>>()
-  readonly #known = new Map<number, Writer>()
+  readonly #fetching = new Map<number, Promise<Writer<T> | null>>()
+  readonly #known = new Map<number, Writer<T>>()
   readonly #forgetAt = new Map<number, number>()
   readonly #registry: Pick<SchemaRegistry, 'getSchema'>
   readonly #log: Logger
   readonly #closing: AbortSignal
+  readonly #reading: Reading<T>
 
-  constructor(registry: Pick<SchemaRegistry, 'getSchema'>, log: Logger, closing: AbortSignal) {
+  /** @param reading what the values are to be read as; transactions by default */
+  constructor(
+    registry: Pick<SchemaRegistry, 'getSchema'>,
+    log: Logger,
+    closing: AbortSignal,
+    reading: Reading<T> = TRANSACTIONS as Reading<T>,
+  ) {
     this.#registry = registry
     this.#log = log
     this.#closing = closing
+    this.#reading = reading
   }
 
   /** True while the registry is waited for. */
@@ -44,7 +62,7 @@ export class Writers {
     return this.#waiting.size > 0
   }
 
-  get(id: number): Writer | undefined {
+  get(id: number): Writer<T> | undefined {
     return this.#known.get(id)
   }
 
@@ -91,10 +109,10 @@ export class Writers {
   }
 
   /** @returns null if the registry says that there is no such schema */
-  async #fetch(id: number, load: symbol): Promise<Writer | null> {
+  async #fetch(id: number, load: symbol): Promise<Writer<T> | null> {
     for (;;) {
       try {
-        return createWriter((await this.#registry.getSchema(id)) as unknown as avro.Type)
+        return createWriter((await this.#registry.getSchema(id)) as unknown as avro.Type, this.#reading)
       } catch (cause) {
         const error = cause as Error & { status?: number }
         if (error.status === 404) return null
@@ -133,15 +151,15 @@ export class Writers {
 }
 
 /** @param type the writer's schema, read with our logical types */
-function createWriter(type: avro.Type): Writer {
+function createWriter<T>(type: avro.Type, { ours, readPlain }: Reading<T>): Writer<T> {
   if (!(type instanceof avro.Type))
     return { code: 'INCOMPATIBLE_SCHEMA', message: 'it is not an Avro schema' }
   let resolver: avro.Resolver | undefined
   try {
     // The resolver fills in defaults and skips what we do not know; it also proves that the writer's decimals are ours,
     // which the canonical form does not tell. Where the bytes are laid out as ours, none is needed to read them.
-    resolver = transactionType.createResolver(type)
-    if (type.equals(transactionType)) resolver = undefined
+    resolver = ours.createResolver(type)
+    if (type.equals(ours)) resolver = undefined
   } catch (cause) {
     return { code: 'INCOMPATIBLE_SCHEMA', message: (cause as Error).message }
   }
@@ -153,11 +171,11 @@ function createWriter(type: avro.Type): Writer {
       if (plain !== null) return plain
       if (mustCount && !itemCountsFit(type, value, FRAME_BYTES))
         throw new Error('an array or map claims more items than bytes')
-      const { value: tx, offset } = transactionType.decode(value, FRAME_BYTES, resolver)
+      const { value: read, offset } = ours.decode(value, FRAME_BYTES, resolver)
       // avsc gives offset -1 for truncated bytes instead of throwing; too many bytes are as wrong.
       if (offset !== value.length)
         throw new Error(offset < 0 ? 'truncated' : `${value.length - offset} bytes too many`)
-      return tx as Transaction
+      return read as T
     },
   }
 }

@@ -1,133 +1,114 @@
-import { AMOUNT_UNITS } from '../../schemas/transaction.ts'
-import type { AccountRecord } from './state-codec.ts'
+import type { Slab } from './block-pool.ts'
 
 /**
- * One account's block, at `base` of its slab:
+ * One account's block, at `base` (in doubles) of its slab:
  *
- *     0 count · 1 mean · 2 m2 · 3 newest event time · 4 events · 5 locations · 6 block size · 7 unused
- *     8 ...   events, sorted by event time: time, running sum of the amounts up to and with this event (units)
- *     ... end locations, growing downwards: location number, how many transactions were there
+ *     0 count · priced: transactions with a known amount (32 bits each) · 1 mean · 2 m2 of those
+ *     3 newest event time · 4 sum of the capped amounts, for the usual one · 5 time of the newest big one (0: none)
+ *     6 how many events (32 bits), tiles, locations (16 bits)
+ *     7-14 habits: transactions by hour of the day and day of the week (31 numbers of 16 bits); then, in 16 bits,
+ *         how many merchants (low 8), categories (high 8)
+ *     15... locations (2 doubles each), merchants (1), categories (1), tiles (3), events (2)
+ *
+ * No number of 32 or 16 bits is so large that the double around it would be a NaN, whose bits a copy may change.
  */
 
-export const COUNT = 0
+/** In numbers of 32 bits. */
+const COUNT = 0
+const PRICED = 1
+/** In doubles. */
 export const MEAN = 1
 export const M2 = 2
 export const NEWEST = 3
-export const EVENTS = 4
-export const LOCATIONS = 5
-export const SIZE = 6
-export const HEADER = 8
+export const USUAL_SUM = 4
+export const LAST_BIG = 5
+export const HABITS = 7
+export const HEADER = 15
+/** In numbers of 32, 16 bits. */
+const EVENTS = 12
+const TILES = 26
+const LOCATIONS = 27
+const NAMES = 59
+const ONE_CATEGORY = 0x100
 
-/** A location is home from this many earlier transactions of the account on. */
-const HOME_MINIMUM = 5
-/** Locations that are counted for an account, at most: somebody who is everywhere must not slow the others down. */
-const MOST_LOCATIONS = 64
+/** What an entry of each list takes, in doubles. */
+export const LOCATION = 2
+export const MERCHANT = 1
+export const CATEGORY = 1
+export const TILE = 3
+export const EVENT = 2
 
-/** Events in (from, end): their number and the sum of their amounts, in currency units, at `at` and `at + 1`. */
-export function windowInto(
-  out: Float64Array,
-  at: number,
-  slab: Float64Array,
-  base: number,
-  end: number,
-  from: number,
-): void {
-  if (end < 0) {
-    out[at] = Number.NaN
-    out[at + 1] = Number.NaN
-    return
-  }
-  const start = upperBound(slab, base + HEADER, end, from)
-  out[at] = end - start
-  const before = start === 0 ? 0 : slab[base + HEADER + 2 * start - 1]
-  out[at + 1] = end === start ? 0 : (slab[base + HEADER + 2 * end - 1] - before) / AMOUNT_UNITS
+export const countOf = (slab: Slab, base: number): number => slab.u32[2 * base + COUNT]
+export const pricedOf = (slab: Slab, base: number): number => slab.u32[2 * base + PRICED]
+/** @returns how many there are now */
+export const addCount = (slab: Slab, base: number): number => ++slab.u32[2 * base + COUNT]
+export const addPriced = (slab: Slab, base: number): number => ++slab.u32[2 * base + PRICED]
+
+export const eventsOf = (slab: Slab, base: number): number => slab.u32[2 * base + EVENTS]
+export const tilesOf = (slab: Slab, base: number): number => slab.u16[4 * base + TILES]
+export const locationsOf = (slab: Slab, base: number): number => slab.u16[4 * base + LOCATIONS]
+export const merchantsOf = (slab: Slab, base: number): number => slab.u16[4 * base + NAMES] & 0xff
+export const categoriesOf = (slab: Slab, base: number): number => slab.u16[4 * base + NAMES] >>> 8
+
+/** Where each list begins. */
+export const locationsAt = (base: number): number => base + HEADER
+export const merchantsAt = (slab: Slab, base: number): number =>
+  base + HEADER + LOCATION * locationsOf(slab, base)
+export const categoriesAt = (slab: Slab, base: number): number =>
+  merchantsAt(slab, base) + merchantsOf(slab, base)
+export const tilesAt = (slab: Slab, base: number): number =>
+  categoriesAt(slab, base) + categoriesOf(slab, base)
+export const eventsAt = (slab: Slab, base: number): number => tilesAt(slab, base) + TILE * tilesOf(slab, base)
+export const endOf = (slab: Slab, base: number): number => eventsAt(slab, base) + EVENT * eventsOf(slab, base)
+
+/** Makes room at the end of a list and counts the new entry. @returns where it is to be written */
+export function appendLocation(slab: Slab, base: number): number {
+  const at = merchantsAt(slab, base)
+  openGap(slab, at, endOf(slab, base), LOCATION)
+  slab.u16[4 * base + LOCATIONS]++
+  return at
+}
+export function appendMerchant(slab: Slab, base: number): number {
+  const at = categoriesAt(slab, base)
+  openGap(slab, at, endOf(slab, base), MERCHANT)
+  slab.u16[4 * base + NAMES]++
+  return at
+}
+export function appendCategory(slab: Slab, base: number): number {
+  const at = tilesAt(slab, base)
+  openGap(slab, at, endOf(slab, base), CATEGORY)
+  slab.u16[4 * base + NAMES] += ONE_CATEGORY
+  return at
+}
+export function appendTile(slab: Slab, base: number): number {
+  const at = eventsAt(slab, base)
+  openGap(slab, at, endOf(slab, base), TILE)
+  slab.u16[4 * base + TILES]++
+  return at
+}
+/** @param at where among the events */
+export function insertEventAt(slab: Slab, base: number, at: number): void {
+  openGap(slab, at, endOf(slab, base), EVENT)
+  slab.u32[2 * base + EVENTS]++
 }
 
-/** Number of events, of the first `events` from `at` on, with a time of at most `time`. */
-export function upperBound(slab: Float64Array, at: number, events: number, time: number): number {
-  if (events === 0 || slab[at + 2 * events - 2] <= time) return events
-  let low = 0
-  let high = events - 1
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (slab[at + 2 * middle] <= time) low = middle + 1
-    else high = middle
-  }
-  return low
+/** Takes out a tile. */
+export function removeTile(slab: Slab, base: number, at: number): void {
+  const { f64 } = slab
+  const end = endOf(slab, base)
+  if (end - at > SHORT) f64.copyWithin(at, at + TILE, end)
+  else for (let i = at + TILE; i < end; i++) f64[i - TILE] = f64[i]
+  slab.u16[4 * base + TILES]--
 }
 
-export function insertEvent(slab: Float64Array, base: number, time: number, units: number): void {
-  const first = base + HEADER
-  const events = slab[base + EVENTS]
-  const place = upperBound(slab, first, events, time)
-  const at = first + 2 * place
-  for (let i = first + 2 * events - 2; i >= at; i -= 2) {
-    slab[i + 2] = slab[i]
-    slab[i + 3] = slab[i + 1] + units
-  }
-  slab[at] = time
-  slab[at + 1] = (place === 0 ? 0 : slab[at - 1]) + units
-  slab[base + EVENTS] = events + 1
+export function setEvents(slab: Slab, base: number, events: number): void {
+  slab.u32[2 * base + EVENTS] = events
 }
 
-export function countLocation(slab: Float64Array, base: number, location: number): void {
-  const end = base + slab[base + SIZE]
-  const locations = slab[base + LOCATIONS]
-  for (let i = 1; i <= locations; i++) {
-    if (slab[end - 2 * i] === location) {
-      slab[end - 2 * i + 1]++
-      return
-    }
-  }
-  if (locations === MOST_LOCATIONS) {
-    forgetRarest(slab, end, location)
-    return
-  }
-  slab[base + LOCATIONS] = locations + 1
-  slab[end - 2 * (locations + 1)] = location
-  slab[end - 2 * (locations + 1) + 1] = 1
-}
+/** What is moved is mostly short: a call of copyWithin costs more than that. */
+const SHORT = 128
 
-/** Puts the location in the place of the one with the fewest transactions: a home is not among those. */
-function forgetRarest(slab: Float64Array, end: number, location: number): void {
-  let rarest = 1
-  for (let i = 2; i <= MOST_LOCATIONS; i++) {
-    if (slab[end - 2 * i + 1] < slab[end - 2 * rarest + 1]) rarest = i
-  }
-  slab[end - 2 * rarest] = location
-  slab[end - 2 * rarest + 1] = 1
-}
-
-/** Number of the location of more than half of the account's transactions, at least 5 of them; else -1. */
-export function homeLocation(slab: Float64Array, base: number): number {
-  const count = slab[base + COUNT]
-  if (count < HOME_MINIMUM) return -1
-  const end = base + slab[base + SIZE]
-  for (let i = 1; i <= slab[base + LOCATIONS]; i++) {
-    if (2 * slab[end - 2 * i + 1] > count) return slab[end - 2 * i]
-  }
-  return -1
-}
-
-/** A block as a record: the same for the same state, however many old events the block still holds. */
-export function recordOf(id: string, slab: Float64Array, base: number, reach: number): AccountRecord {
-  const first = base + HEADER
-  const count = slab[base + EVENTS]
-  const events: number[] = []
-  for (let i = upperBound(slab, first, count, slab[base + NEWEST] - reach); i < count; i++) {
-    const before = i === 0 ? 0 : slab[first + 2 * i - 1]
-    events.push(slab[first + 2 * i], slab[first + 2 * i + 1] - before)
-  }
-  const end = base + slab[base + SIZE]
-  const locations: number[] = []
-  for (let i = 1; i <= slab[base + LOCATIONS]; i++) locations.push(slab[end - 2 * i], slab[end - 2 * i + 1])
-  return {
-    id,
-    count: slab[base + COUNT],
-    mean: slab[base + MEAN],
-    m2: slab[base + M2],
-    newest: slab[base + NEWEST],
-    events,
-    locations,
-  }
+function openGap({ f64 }: Slab, at: number, end: number, doubles: number): void {
+  if (end - at > SHORT) f64.copyWithin(at + doubles, at, end)
+  else for (let i = end - 1; i >= at; i--) f64[i + doubles] = f64[i]
 }

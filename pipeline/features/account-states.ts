@@ -1,23 +1,15 @@
-import { AMOUNT_UNITS, type Transaction } from '../../schemas/transaction.ts'
-import {
-  COUNT,
-  countLocation,
-  EVENTS,
-  HEADER,
-  homeLocation,
-  insertEvent,
-  LOCATIONS,
-  M2,
-  MEAN,
-  NEWEST,
-  recordOf,
-  SIZE,
-  upperBound,
-  windowInto,
-} from './account-block.ts'
-import { BlockPool, blockSize, SLAB_BITS, SLAB_MASK } from './block-pool.ts'
-import { F } from './features.ts'
-import { type AccountRecord, decodeStates, encodeStates } from './state-codec.ts'
+import { DAY } from '../../schemas/time.ts'
+import type { Transaction } from '../../schemas/transaction.ts'
+import { EVENT, endOf, eventsAt, eventsOf, HEADER, NEWEST } from './account-block.ts'
+import { AccountIndex } from './account-index.ts'
+import { type AccountRecord, copyBlock, recordOf, restoreBlock } from './account-record.ts'
+import { BlockPool, SLAB_BITS, SLAB_MASK, type Slab } from './block-pool.ts'
+import { describe, isLate } from './describe.ts'
+import { upperBound } from './events.ts'
+import { learn, roomFor } from './learn.ts'
+import { EUROS, type Rates } from './rates.ts'
+import { createSighting, fillSighting } from './sighting.ts'
+import { decodeStates, encodeStates } from './state-codec.ts'
 
 /**
  * What is normal for each account of one partition, and the features that follow from it.
@@ -31,8 +23,11 @@ import { type AccountRecord, decodeStates, encodeStates } from './state-codec.ts
  * (Technometrics 1962, doi:10.2307/1266577) in offset order.
  */
 
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
+/** For so many transactions memory is read ahead: their blocks stay in the cache until they are needed. */
+export const AHEAD = 64
+/** In doubles: 64 bytes, and as much of a block as most have. */
+const CACHE_LINE = 8
+const MOST_AHEAD = 256
 
 /** The state at one moment. */
 export interface Snapshot {
@@ -48,41 +43,51 @@ export interface UndoLog {
   readonly serial: number
   readonly slots: number[]
   readonly blocks: number[]
-  readonly newAccounts: string[]
 }
 
 export class AccountStates {
   readonly #pool = new BlockPool()
-  readonly #slots = new Map<string, number>()
+  /** Address of the block of an account without history. */
+  readonly #empty: number
+  readonly #index = new AccountIndex()
   /** Address of each slot's block, and the serial of the batch that copied it last. */
   #block = new Uint32Array(1024)
-  #touched = new Float64Array(1024)
-  readonly #names: string[] = []
-  #freeSlots: number[] = []
+  #touched = new Uint32Array(1024)
   /** Blocks that were given up while a snapshot may still read them; null when there is none. */
   #heldBack: number[] | null = null
-  #nextSlot = 0
   #serial = 0
   readonly #locations = new Map<string, number>()
   readonly #locationNames: string[] = []
   readonly #lateness: number
+  readonly #rates: Rates
+  readonly #seen = createSighting()
+  readonly #ahead = new Int32Array(AHEAD)
 
   /** @param latenessMs how far behind its account's newest an event may be and still count in windows */
-  constructor(latenessMs: number) {
+  constructor(latenessMs: number, rates: Rates = EUROS) {
     this.#lateness = latenessMs
+    this.#rates = rates
+    this.#empty = this.#pool.allocate(HEADER)
+    const base = this.#empty & SLAB_MASK
+    this.#slabOf(this.#empty).f64.fill(0, base, base + HEADER)
+  }
+
+  /** What amounts are in. */
+  get baseCurrency(): string {
+    return this.#rates.base
   }
 
   get accounts(): number {
-    return this.#slots.size
+    return this.#index.size
   }
 
   get bytes(): number {
-    return this.#pool.bytes + this.#block.byteLength + this.#touched.byteLength
+    return this.#pool.bytes + this.#index.bytes + this.#block.byteLength + this.#touched.byteLength
   }
 
   /** Opens the undo log that the next observations belong to. */
   begin(): UndoLog {
-    return { serial: ++this.#serial, slots: [], blocks: [], newAccounts: [] }
+    return { serial: ++this.#serial, slots: [], blocks: [] }
   }
 
   /** Forgets how to undo: the batch is committed. Batches are committed in the order in which they began. */
@@ -97,9 +102,8 @@ export class AccountStates {
       this.#release(this.#block[slot])
       this.#block[slot] = undo.blocks[i]
       this.#touched[slot] = 0
-      if (undo.blocks[i] === 0) this.#freeSlots.push(slot)
+      if (undo.blocks[i] === 0) this.#index.remove(slot)
     }
-    for (const account of undo.newAccounts) this.#slots.delete(account)
   }
 
   /**
@@ -110,7 +114,7 @@ export class AccountStates {
   snapshot(inFlight: UndoLog[]): Snapshot {
     if (this.#heldBack !== null) throw new Error('one snapshot at a time')
     this.#heldBack = []
-    const blocks = this.#block.slice(0, this.#nextSlot)
+    const blocks = this.#block.slice(0, this.#index.end)
     for (const { slots, blocks: old } of inFlight.toReversed()) {
       for (let i = 0; i < slots.length; i++) blocks[slots[i]] = old[i]
     }
@@ -129,11 +133,12 @@ export class AccountStates {
 
   /** Fills an empty state from a snapshot's pieces. */
   async restore(pieces: AsyncIterable<Buffer>): Promise<void> {
-    const undo = this.begin()
+    // What a place's number in the snapshot is here.
+    const numbers: number[] = []
     await decodeStates(
       pieces,
-      (name) => this.#locationNumber(name),
-      (account) => this.#restoreAccount(account, undo),
+      (name) => numbers.push(this.#locationNumber(name)),
+      (account) => this.#restoreAccount(account, numbers),
     )
   }
 
@@ -143,30 +148,37 @@ export class AccountStates {
    * @returns the number of the account's home before this transaction, -1 if it has none; see {@link locationName}
    */
   observe(tx: Transaction, undo: UndoLog, out: Float64Array, at: number): number {
-    const slot = this.#slotOf(tx.account_id, undo)
-    if (this.#touched[slot] !== undo.serial) this.#copyOnFirstTouch(slot, undo)
-    const location = tx.location === '' ? -1 : this.#locationNumber(tx.location)
-
-    const slab = this.#slabOf(slot)
-    const base = this.#block[slot] & SLAB_MASK
-    const count = slab[base + COUNT]
-    const amount = tx.amount / AMOUNT_UNITS
-    const late = count > 0 && tx.timestamp < slab[base + NEWEST] - this.#lateness
-
-    out[at + F.amount] = amount
-    out[at + F.account_count] = count
-    out[at + F.account_mean] = count > 0 ? slab[base + MEAN] : Number.NaN
-    const deviation = count > 1 ? Math.sqrt(slab[base + M2] / (count - 1)) : 0
-    out[at + F.deviation] = deviation > 0 ? (amount - slab[base + MEAN]) / deviation : Number.NaN
-    const home = homeLocation(slab, base)
-    out[at + F.away_from_home] = home === -1 || location === -1 ? Number.NaN : home === location ? 0 : 1
-    out[at + F.late] = late ? 1 : 0
-    const end = late ? -1 : upperBound(slab, base + HEADER, slab[base + EVENTS], tx.timestamp)
-    windowInto(out, at + F.count_1h, slab, base, end, tx.timestamp - HOUR)
-    windowInto(out, at + F.count_24h, slab, base, end, tx.timestamp - DAY)
-
-    this.#add(slot, tx, amount, location, end)
+    const slot = this.#slotOf(tx.account_id)
+    const seen = this.#seen
+    fillSighting(seen, tx, tx.location === '' ? -1 : this.#locationNumber(tx.location), this.#rates)
+    const known = this.#block[slot] || this.#empty
+    const slab = this.#slabOf(known)
+    const base = known & SLAB_MASK
+    const late = isLate(slab, base, seen.time, this.#lateness)
+    const home = describe(out, at, slab, base, seen, late)
+    const own = this.#writable(slot, roomFor(slab, base, seen, late), seen.time, undo)
+    learn(this.#slabOf(own), own & SLAB_MASK, seen, late, this.#lateness)
     return home
+  }
+
+  /**
+   * Reads what the next transactions, {@link AHEAD} at most, will need, for all of them side by side: the processor then
+   * waits for its memory once, not for each. Changes nothing.
+   * @param from the first of them
+   */
+  lookAhead(transactions: readonly Transaction[], from: number): void {
+    const until = Math.min(transactions.length, from + AHEAD)
+    let used = this.#index.lookAhead(transactions, from, until, this.#ahead)
+    for (let i = 0; i < until - from; i++) {
+      const address = this.#ahead[i] === -1 ? 0 : this.#block[this.#ahead[i]]
+      if (address === 0) continue
+      const { f64 } = this.#slabOf(address)
+      const base = address & SLAB_MASK
+      const end = base + Math.min(this.#pool.sizeOf(address), MOST_AHEAD)
+      for (let at = base; at < end; at += CACHE_LINE) used += f64[at]
+    }
+    // Or the compiler would leave out what is read for nothing.
+    this.#ahead[0] = used
   }
 
   /** Name of a location's number; an empty string for -1. */
@@ -178,56 +190,36 @@ export class AccountStates {
     for (let slot = 0; slot < blocks.length; slot++) {
       const address = blocks[slot]
       if (address === 0) continue
-      yield recordOf(
-        this.#names[slot],
-        this.#pool.slabs[address >>> SLAB_BITS],
-        address & SLAB_MASK,
-        this.#lateness + DAY,
-      )
+      const slab = this.#slabOf(address)
+      yield recordOf(this.#index.idOf(slot), slab, address & SLAB_MASK, this.#lateness + DAY)
     }
   }
 
-  #restoreAccount({ id, count, mean, m2, newest, events, locations }: AccountRecord, undo: UndoLog): void {
-    const slot = this.#slotOf(id, undo)
-    const needed = HEADER + events.length + locations.length
-    const address = this.#pool.allocate(needed)
-    const slab = this.#pool.slabs[address >>> SLAB_BITS]
-    const base = address & SLAB_MASK
+  #restoreAccount(record: AccountRecord, numbers: number[]): void {
+    const slot = this.#slotOf(record.id)
+    const address = this.#pool.allocate(record.block.length)
+    restoreBlock(record, this.#slabOf(address), address & SLAB_MASK, (number) => numbers[number])
     this.#block[slot] = address
-    slab.set([count, mean, m2, newest, events.length / 2, locations.length / 2, blockSize(needed), 0], base)
-    let sum = 0
-    for (let i = 0; i < events.length; i += 2) {
-      sum += events[i + 1]
-      slab[base + HEADER + i] = events[i]
-      slab[base + HEADER + i + 1] = sum
-    }
-    const end = base + blockSize(needed)
-    for (let i = 0; i < locations.length; i += 2) {
-      slab[end - i - 2] = locations[i]
-      slab[end - i - 1] = locations[i + 1]
-    }
   }
 
-  #slabOf(slot: number): Float64Array {
-    return this.#pool.slabs[this.#block[slot] >>> SLAB_BITS]
+  #slabOf(address: number): Slab {
+    return this.#pool.slabs[address >>> SLAB_BITS]
   }
 
-  #slotOf(account: string, undo: UndoLog): number {
-    const known = this.#slots.get(account)
-    if (known !== undefined) return known
-    const slot = this.#freeSlots.pop() ?? this.#nextSlot++
+  /** The account's number, a new one if it is new. */
+  #slotOf(account: string): number {
+    const known = this.#index.find(account)
+    if (known !== -1) return known
+    const slot = this.#index.add(account)
     if (slot >= this.#block.length) {
       const [block, touched] = [this.#block, this.#touched]
       this.#block = new Uint32Array(block.length * 2)
       this.#block.set(block)
-      this.#touched = new Float64Array(touched.length * 2)
+      this.#touched = new Uint32Array(touched.length * 2)
       this.#touched.set(touched)
     }
     this.#block[slot] = 0
     this.#touched[slot] = 0
-    this.#slots.set(account, slot)
-    this.#names[slot] = account
-    undo.newAccounts.push(account)
     return slot
   }
 
@@ -240,85 +232,51 @@ export class AccountStates {
     return number
   }
 
-  #copyOnFirstTouch(slot: number, undo: UndoLog): void {
+  /**
+   * The block that the batch may write to, with room for so many more doubles: a copy at the first touch, and when there
+   * is no room.
+   * @param time of the event that it is for
+   */
+  #writable(slot: number, room: number, time: number, undo: UndoLog): number {
     const old = this.#block[slot]
-    undo.slots.push(slot)
-    undo.blocks.push(old)
-    this.#touched[slot] = undo.serial
-    if (old === 0) {
-      const address = this.#pool.allocate(HEADER)
-      const slab = this.#pool.slabs[address >>> SLAB_BITS]
-      const base = address & SLAB_MASK
-      slab.fill(0, base, base + HEADER)
-      slab[base + SIZE] = blockSize(HEADER)
-      this.#block[slot] = address
+    if (this.#touched[slot] !== undo.serial) {
+      undo.slots.push(slot)
+      undo.blocks.push(old)
+      this.#touched[slot] = undo.serial
+      this.#block[slot] = this.#copy(old || this.#empty, room, time)
     } else {
-      this.#block[slot] = this.#copy(old, 0)
+      const base = old & SLAB_MASK
+      const used = endOf(this.#slabOf(old), base) - base
+      if (used + room <= this.#pool.sizeOf(old)) return old
+      // A quarter as much again, so that a busy account is copied a few times, not for each event.
+      this.#block[slot] = this.#copy(old, room + (used >> 2), time)
+      this.#release(old)
     }
-  }
-
-  /** Frees the block at an address, now or when the snapshot ends. Its size stands in its header. */
-  #release(address: number): void {
-    if (this.#heldBack !== null) this.#heldBack.push(address)
-    else this.#pool.free(address, this.#pool.slabs[address >>> SLAB_BITS][(address & SLAB_MASK) + SIZE])
+    return this.#block[slot]
   }
 
   /**
-   * Copies a block, leaving out events that no window can reach any more, with room for `extra` doubles.
-   * An event that is allowed to be late looks one day further back than the lateness.
+   * Copies a block, with room for so many more doubles, without the events that no window can reach any more once the
+   * event of `time` is there. An event that is allowed to be late looks one day further back than the lateness.
    */
-  #copy(from: number, extra: number): number {
-    const source = this.#pool.slabs[from >>> SLAB_BITS]
+  #copy(from: number, room: number, time: number): number {
+    const source = this.#slabOf(from)
     const base = from & SLAB_MASK
-    const events = source[base + EVENTS]
-    const locations = source[base + LOCATIONS]
-    const horizon = source[base + NEWEST] - this.#lateness - DAY
-    const first = upperBound(source, base + HEADER, events, horizon)
-    const kept = events - first
-
-    const address = this.#pool.allocate(HEADER + 2 * kept + 2 * locations + 2 + extra)
-    const size = blockSize(HEADER + 2 * kept + 2 * locations + 2 + extra)
-    const target = this.#pool.slabs[address >>> SLAB_BITS]
-    const to = address & SLAB_MASK
-    for (let i = 0; i < HEADER; i++) target[to + i] = source[base + i]
-    target[to + EVENTS] = kept
-    target[to + SIZE] = size
-    // Running sums start anew at the first event kept: only their differences are used.
-    const before = first === 0 ? 0 : source[base + HEADER + 2 * first - 1]
-    for (let i = 0, s = base + HEADER + 2 * first, t = to + HEADER; i < kept; i++, s += 2, t += 2) {
-      target[t] = source[s]
-      target[t + 1] = source[s + 1] - before
-    }
-    const sourceEnd = base + source[base + SIZE]
-    for (let i = 1; i <= 2 * locations; i++) target[to + size - i] = source[sourceEnd - i]
+    const newest = Math.max(source.f64[base + NEWEST], time)
+    const old = upperBound(
+      source,
+      eventsAt(source, base),
+      eventsOf(source, base),
+      newest - this.#lateness - DAY,
+    )
+    const address = this.#pool.allocate(endOf(source, base) - base - EVENT * old + room)
+    copyBlock(source, base, old, this.#slabOf(address), address & SLAB_MASK)
     return address
   }
 
-  /** Adds the transaction to its account: totals always, windows unless it is late (`end` < 0). */
-  #add(slot: number, tx: Transaction, amount: number, location: number, end: number): void {
-    this.#makeRoom(slot)
-    const slab = this.#slabOf(slot)
-    const base = this.#block[slot] & SLAB_MASK
-    const count = slab[base + COUNT] + 1
-    const delta = amount - slab[base + MEAN]
-    slab[base + COUNT] = count
-    slab[base + MEAN] += delta / count
-    slab[base + M2] += delta * (amount - slab[base + MEAN])
-    slab[base + NEWEST] = count === 1 ? tx.timestamp : Math.max(slab[base + NEWEST], tx.timestamp)
-    if (location >= 0) countLocation(slab, base, location)
-    // Making room may have dropped old events: the place is found again, which is free for one that is the newest.
-    if (end >= 0) insertEvent(slab, base, tx.timestamp, tx.amount)
-  }
-
-  /** Sees to it that the (already copied) block can take one more event and one more location. */
-  #makeRoom(slot: number): void {
-    const old = this.#block[slot]
-    const slab = this.#slabOf(slot)
-    const base = old & SLAB_MASK
-    const used = HEADER + 2 * slab[base + EVENTS] + 2 * slab[base + LOCATIONS]
-    if (used + 4 <= slab[base + SIZE]) return
-    // Half as much again, so that a busy account is copied a few times, not for each event.
-    this.#block[slot] = this.#copy(old, 4 + (used >> 1))
-    this.#release(old)
+  /** Frees the block at an address, now or when the snapshot ends. */
+  #release(address: number): void {
+    if (this.#heldBack !== null) this.#heldBack.push(address)
+    else this.#pool.free(address)
   }
 }

@@ -1,47 +1,22 @@
+import type { AccountRecord } from './account-record.ts'
+import { cutIntoPieces } from './pieces.ts'
+import type { Rates } from './rates.ts'
+
 /**
  * The accounts' states as bytes, for checkpoints: first the names of the locations, then the accounts one after another.
  * Little-endian; a text is its length in 4 bytes and UTF-8. Cut into pieces anywhere.
  *
  *     locations: number (4 bytes), then a text each
- *     account:   id (text), count, mean, m2, newest (doubles), events, locations (4 bytes each),
- *                then events of time and amount in units (doubles), then locations of number (4 bytes) and count (double)
+ *     account:   id (text), length of the block in doubles (4 bytes), the block as account-block.ts lays it out
  */
 
-/** Of another version of the code or another lateness, a checkpoint is of no use: the state is rebuilt. */
-export const stateVersion = (latenessMs: number): string => `2:lateness=${latenessMs}`
+/** Of another version of the code, another lateness or other rates, a checkpoint is of no use: the state is rebuilt. */
+export const stateVersion = (latenessMs: number, rates: Rates): string =>
+  `5:lateness=${latenessMs}:rates=${rates.version}`
 
-const PIECE_BYTES = 1024 * 1024
-
-/** One account, apart from how it is kept in memory. */
-export interface AccountRecord {
-  id: string
-  count: number
-  mean: number
-  m2: number
-  newest: number
-  /** Time and amount in units of each event, in the order of time. */
-  events: number[]
-  /** Number and count of each location. */
-  locations: number[]
-}
-
-/** @returns the bytes in pieces of {@link PIECE_BYTES}, the last one shorter; each is valid until the next is asked for */
-export function* encodeStates(locations: string[], accounts: Iterable<AccountRecord>): Generator<Buffer> {
-  const piece = Buffer.allocUnsafe(PIECE_BYTES)
-  let used = 0
-  for (const record of records(locations, accounts)) {
-    for (let from = 0; from < record.length; ) {
-      const copied = record.copy(piece, used, from)
-      used += copied
-      from += copied
-      if (used === PIECE_BYTES) {
-        yield piece
-        used = 0
-      }
-    }
-  }
-  if (used > 0) yield piece.subarray(0, used)
-}
+/** @returns the bytes in pieces, see {@link cutIntoPieces} */
+export const encodeStates = (locations: string[], accounts: Iterable<AccountRecord>): Generator<Buffer> =>
+  cutIntoPieces(records(locations, accounts))
 
 function* records(locations: string[], accounts: Iterable<AccountRecord>): Generator<Buffer> {
   const writer = new Writer()
@@ -50,17 +25,7 @@ function* records(locations: string[], accounts: Iterable<AccountRecord>): Gener
   yield writer.take()
   for (const account of accounts) {
     writer.text(account.id)
-    writer.double(account.count)
-    writer.double(account.mean)
-    writer.double(account.m2)
-    writer.double(account.newest)
-    writer.uint32(account.events.length / 2)
-    writer.uint32(account.locations.length / 2)
-    for (const number of account.events) writer.double(number)
-    for (let i = 0; i < account.locations.length; i += 2) {
-      writer.uint32(account.locations[i])
-      writer.double(account.locations[i + 1])
-    }
+    writer.doubles(account.block)
     yield writer.take()
   }
 }
@@ -97,14 +62,7 @@ export async function decodeStates(
 
 function readAccount(reader: Reader): AccountRecord {
   const id = reader.text()
-  const [count, mean, m2, newest] = [reader.double(), reader.double(), reader.double(), reader.double()]
-  const [eventCount, locationCount] = [reader.uint32(), reader.uint32()]
-  reader.need(eventCount * 16 + locationCount * 12)
-  const events: number[] = []
-  for (let i = 0; i < 2 * eventCount; i++) events.push(reader.double())
-  const locations: number[] = []
-  for (let i = 0; i < locationCount; i++) locations.push(reader.uint32(), reader.double())
-  return { id, count, mean, m2, newest, events, locations }
+  return { id, block: reader.doubles() }
 }
 
 class Writer {
@@ -123,9 +81,12 @@ class Writer {
     this.#at = this.#buffer.writeUInt32LE(value, this.#at)
   }
 
-  double(value: number): void {
-    this.#reserve(8)
-    this.#at = this.#buffer.writeDoubleLE(value, this.#at)
+  doubles(values: Float64Array): void {
+    this.#reserve(4 + values.byteLength)
+    this.#at = this.#buffer.writeUInt32LE(values.length, this.#at)
+    // As they lie in memory: all machines that Node runs on are little-endian.
+    this.#buffer.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), this.#at)
+    this.#at += values.byteLength
   }
 
   text(value: string): void {
@@ -179,10 +140,13 @@ class Reader {
     return this.#buffer.readUInt32LE(this.#at - 4)
   }
 
-  double(): number {
-    this.need(8)
-    this.#at += 8
-    return this.#buffer.readDoubleLE(this.#at - 8)
+  doubles(): Float64Array {
+    const bytes = 8 * this.uint32()
+    this.need(bytes)
+    const values = new Float64Array(bytes / 8)
+    new Uint8Array(values.buffer).set(this.#buffer.subarray(this.#at, this.#at + bytes))
+    this.#at += bytes
+    return values
   }
 
   text(): string {

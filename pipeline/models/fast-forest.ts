@@ -1,4 +1,5 @@
-import { type IsolationForest, LEAF } from './isolation-forest.ts'
+import type { IsolationForest } from './isolation-forest.ts'
+import { LEAF } from './trees.ts'
 
 /**
  * The same forest laid out for speed; its raw scores are the same to the last bit. Two things make a walk through a

@@ -1,19 +1,13 @@
+import { areSound, LEAF, type Trees } from './trees.ts'
+
 /**
- * Isolation forest (Liu, Ting, Zhou: Isolation-Based Anomaly Detection, ACM TKDD 6(1), 2012, doi:10.1145/2133360.2133363)
- * in flat arrays: node k has an input and a threshold; children are left[k] and left[k] + 1. A leaf has the input
- * LEAF and, as its threshold, the path length that ends there.
+ * Isolation forest (Liu, Ting, Zhou: Isolation-Based Anomaly Detection, ACM TKDD 6(1), 2012, doi:10.1145/2133360.2133363).
+ * Below its threshold a row goes left. A leaf's value is the path length that ends there.
  */
-export interface IsolationForest {
-  /** First node of each tree. */
-  roots: Uint32Array
-  input: Uint8Array
-  threshold: Float64Array
-  left: Uint32Array
+export interface IsolationForest extends Trees {
   /** Average path length of an unsuccessful search among the samples: c(psi) of the paper. */
   normal: number
 }
-
-export const LEAF = 255
 
 /** @returns the anomaly score s(x) = 2^(-E[h(x)] / c(psi)), 0..1: near 1 is easily isolated, 0.5 and less is usual */
 export function rawScore(forest: IsolationForest, x: Float64Array): number {
@@ -31,21 +25,9 @@ export function rawScore(forest: IsolationForest, x: Float64Array): number {
   return 2 ** (-depth / roots.length / forest.normal)
 }
 
-/** Whether every walk through the trees stays inside the arrays and ends: children stand behind their parent. */
-export function isSound({ roots, input, threshold, left, normal }: IsolationForest, width: number): boolean {
-  const nodes = input.length
-  const isNode = (column: number, node: number) =>
-    column === LEAF || (column < width && left[node] > node && left[node] + 1 < nodes)
-  return (
-    normal > 0 &&
-    roots.length > 0 &&
-    threshold.length === nodes &&
-    left.length === nodes &&
-    roots.every((root) => root < nodes) &&
-    threshold.every(Number.isFinite) &&
-    input.every(isNode)
-  )
-}
+/** Whether every walk through the trees stays inside the arrays and ends. */
+export const isSound = (forest: IsolationForest, width: number): boolean =>
+  forest.normal > 0 && areSound(forest, width)
 
 /**
  * @param rows inputs, `width` a row; at least 2
@@ -88,7 +70,7 @@ class TreeBuilder {
     return root
   }
 
-  arrays(): Pick<IsolationForest, 'input' | 'threshold' | 'left'> {
+  arrays(): Omit<Trees, 'roots'> {
     return {
       input: Uint8Array.from(this.#input),
       threshold: Float64Array.from(this.#threshold),
@@ -141,6 +123,40 @@ class TreeBuilder {
     return columns.length === 0 ? -1 : columns[Math.floor(this.#random() * columns.length)]
   }
 }
+
+/**
+ * How many of its tree's samples reached each node, which explanations weigh by. It need not be stored: a leaf's value
+ * is its depth and what a search among its rows would add. Null where a leaf's value is no such sum: it is damaged.
+ */
+export function coverOf({ roots, input, threshold, left }: IsolationForest): Float64Array | null {
+  const cover = new Float64Array(input.length)
+  const fill = (node: number, depth: number): number => {
+    cover[node] =
+      input[node] === LEAF
+        ? rowsOf(threshold[node] - depth)
+        : fill(left[node], depth + 1) + fill(left[node] + 1, depth + 1)
+    return cover[node]
+  }
+  return roots.every((root) => !Number.isNaN(fill(root, 0))) ? cover : null
+}
+
+/** The n whose average path is this one, NaN if there is none. */
+function rowsOf(path: number): number {
+  let low = 1
+  let high = 2
+  while (averagePath(high) < path && high < MOST_ROWS) high *= 2
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2)
+    if (averagePath(middle) < path - ROUNDING) low = middle
+    else high = middle
+  }
+  const n = Math.abs(averagePath(low) - path) <= ROUNDING ? low : high
+  return Math.abs(averagePath(n) - path) <= ROUNDING ? n : Number.NaN
+}
+
+const MOST_ROWS = 2 ** 32
+/** A depth and what is added to it are one sum of doubles: this much may be lost. */
+const ROUNDING = 1e-9
 
 /** Average path length of an unsuccessful search in a binary search tree of n nodes (equation 1 of the paper). */
 function averagePath(n: number): number {

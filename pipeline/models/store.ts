@@ -1,51 +1,160 @@
 import type pg from 'pg'
-import { type Artifact, defaultArtifact, type Model, openModel, versionOf } from './model.ts'
+import { type Artifact, versionOf } from './artifact.ts'
+import { defaultArtifact, type Model, openModel } from './model.ts'
 
-/** The table `models`: every model that was trained or shipped, and which one is in force. */
+/** The table `models`: every model that was trained or shipped, and the one that is in force. */
 
-/** Stores a model and makes it the active one of its kind. Storing the same one again changes nothing else. */
-export async function activateModel(client: pg.ClientBase, artifact: Artifact): Promise<string> {
+export interface StoredModel {
+  version: string
+  kind: string
+  features: string[]
+  trained_from: Date | null
+  trained_to: Date | null
+  metrics: Record<string, number>
+  created_at: Date
+  is_active: boolean
+  /** When it was last put in force; null if never, or if it was rolled back since. */
+  activated_at: Date | null
+}
+
+const COLUMNS =
+  'version, kind, features, trained_from, trained_to, metrics, created_at, is_active, activated_at'
+
+/** Keeps a model. Storing the same one again changes nothing. */
+export async function storeModel(client: pg.ClientBase, artifact: Artifact): Promise<string> {
   const version = versionOf(artifact)
+  const { kind, features, trained_from, trained_to, metrics } = artifact
+  const values = [
+    version,
+    kind,
+    JSON.stringify(artifact),
+    features,
+    trained_from,
+    trained_to,
+    JSON.stringify(metrics),
+  ]
+  await explained(
+    client.query(
+      `INSERT INTO models (version, kind, artifact, features, trained_from, trained_to, metrics)
+       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (version) DO NOTHING`,
+      values,
+    ),
+  )
+  return version
+}
+
+/** All models, the newest first. */
+export async function listModels(client: pg.ClientBase): Promise<StoredModel[]> {
+  const { rows } = await explained(
+    client.query<StoredModel>(`SELECT ${COLUMNS} FROM models ORDER BY created_at DESC, version`),
+  )
+  return rows
+}
+
+/** @throws when there is no such model */
+export async function readModel(
+  client: pg.ClientBase,
+  version: string,
+): Promise<StoredModel & { artifact: unknown }> {
+  const { rows } = await explained(
+    client.query<StoredModel & { artifact: unknown }>(
+      `SELECT ${COLUMNS}, artifact FROM models WHERE version = $1`,
+      [version],
+    ),
+  )
+  if (rows.length > 0) return rows[0]
+  throw new Error(`there is no model ${version}; \`npm run models -- list\` shows those that there are`)
+}
+
+/**
+ * Puts a stored model in force instead of the one that is.
+ * @returns the version that was in force before; null if there was none
+ * @throws when there is no such model, or this version of the code cannot serve it
+ */
+export const activateModel = (client: pg.ClientBase, version: string): Promise<string | null> =>
+  inTurn(client, async () => {
+    openModel((await readModel(client, version)).artifact)
+    return putInForce(client, version)
+  })
+
+/**
+ * Puts the model in force again that was before the present one; once more, one before that: each model once.
+ * @throws when there was none, or this version of the code cannot serve it
+ */
+export const rollbackModel = (client: pg.ClientBase): Promise<{ version: string; previous: string }> =>
+  inTurn(client, async () => {
+    const { rows } = await client.query<{ version: string }>(
+      `SELECT version FROM models WHERE activated_at IS NOT NULL
+       ORDER BY is_active DESC, activated_at DESC LIMIT 2`,
+    )
+    const [present, earlier] = rows
+    if (present === undefined) throw new Error('no model was ever active: the pipeline has not run yet')
+    if (earlier === undefined)
+      throw new Error(`no model was active before ${present.version}; \`npm run models -- list\` shows all`)
+    openModel((await readModel(client, earlier.version)).artifact)
+    await putInForce(client, earlier.version)
+    // Else the next rollback would come back to it.
+    await client.query('UPDATE models SET activated_at = NULL WHERE version = $1', [present.version])
+    return { version: earlier.version, previous: present.version }
+  })
+
+/** The active model, or the shipped one where there is none. Changes nothing. */
+export async function readActiveModel(client: pg.ClientBase): Promise<Model> {
+  return openModel((await activeArtifact(client)) ?? defaultArtifact())
+}
+
+/**
+ * The active model; where there is none yet, the shipped one becomes it. That one is in the registry in any case: to be
+ * activated when this version of the code cannot serve the active one.
+ */
+export async function loadActiveModel(client: pg.ClientBase): Promise<Model> {
+  const shipped = await storeModel(client, defaultArtifact())
+  const active = await activeArtifact(client)
+  if (active !== null) return openModel(active)
+  return inTurn(client, async () => {
+    // Another process that started at the same time may have been first.
+    if ((await activeArtifact(client)) === null) await putInForce(client, shipped)
+    return openModel(await activeArtifact(client))
+  })
+}
+
+async function activeArtifact(client: pg.ClientBase): Promise<unknown> {
+  const { rows } = await explained(
+    client.query<{ artifact: unknown }>('SELECT artifact FROM models WHERE is_active'),
+  )
+  return rows.length === 0 ? null : rows[0].artifact
+}
+
+async function putInForce(client: pg.ClientBase, version: string): Promise<string | null> {
+  const { rows } = await client.query<{ version: string }>(
+    'UPDATE models SET is_active = false WHERE is_active RETURNING version',
+  )
+  // Of the wall clock: now() is that of the transaction, which may have waited for its turn.
+  await client.query(
+    'UPDATE models SET is_active = true, activated_at = clock_timestamp() WHERE version = $1',
+    [version],
+  )
+  return rows.length === 0 ? null : rows[0].version
+}
+
+/** Runs in a transaction that no other one that puts a model in force runs beside; reading goes on. */
+async function inTurn<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
   await client.query('BEGIN')
   try {
-    await insertModel(client, artifact, version)
-    await client.query(
-      'UPDATE models SET is_active = false WHERE kind = $1 AND is_active AND version <> $2',
-      [artifact.kind, version],
-    )
-    await client.query('UPDATE models SET is_active = true WHERE version = $1', [version])
+    await explained(client.query('LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE'))
+    const result = await work()
     await client.query('COMMIT')
+    return result
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {}) // the first error is the one to tell
     throw error
   }
-  return version
 }
 
-/** The active model; where there is none yet, the one that is shipped becomes it. */
-export async function loadActiveModel(client: pg.ClientBase): Promise<Model> {
-  const select = `SELECT artifact FROM models WHERE kind = 'isolation-forest' AND is_active`
-  const { rows } = await client.query<{ artifact: unknown }>(select).catch((cause) => {
-    const hint = cause.code === '42P01' ? '; is the database migrated? See `npm run migrate`' : ''
-    throw new Error(`the active model cannot be read: ${cause.message}${hint}`, { cause })
+const explained = <T>(query: Promise<T>): Promise<T> =>
+  query.catch((cause) => {
+    const hint = ['42P01', '42703'].includes(cause.code)
+      ? '; is the database migrated? See `npm run migrate`'
+      : ''
+    throw new Error(`the table of models cannot be used: ${cause.message}${hint}`, { cause })
   })
-  if (rows.length > 0) return openModel(rows[0].artifact)
-  await activateModel(client, defaultArtifact())
-  return openModel((await client.query<{ artifact: unknown }>(select)).rows[0].artifact)
-}
-
-async function insertModel(client: pg.ClientBase, artifact: Artifact, version: string): Promise<void> {
-  await client.query(
-    `INSERT INTO models (version, kind, artifact, features, trained_from, trained_to, metrics)
-     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (version) DO NOTHING`,
-    [
-      version,
-      artifact.kind,
-      JSON.stringify(artifact),
-      artifact.features,
-      artifact.trained_from,
-      artifact.trained_to,
-      JSON.stringify(artifact.metrics),
-    ],
-  )
-}

@@ -1,7 +1,8 @@
 import { Command } from 'commander'
+import { interruptibly, type OnGiveUp } from '../../schemas/interruptibly.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { loadSettings } from '../../schemas/settings.ts'
-import { type Interruption, interruption } from './interruption.ts'
+import { BadLines } from './bad-lines.ts'
 import { conflictOf, integer, type Options, positive } from './options.ts'
 import { type Progress, produce } from './produce.ts'
 import { createProgressLine, type ProgressLine } from './progress-line.ts'
@@ -13,9 +14,9 @@ A file's columns (or keys) are transaction_id, account_id, timestamp, amount and
 merchant_category, location, channel, is_fraud. Timestamps are ISO 8601, or YYYY-MM-DD HH:MM:SS in UTC. Amounts of
 more than four decimals are rounded half to even. A line that makes no record is named on stderr; the rest is sent.
 
-Exit codes: 0 all sent; 1 an error, nothing but bad lines, or bad lines with --strict; 2 the settings cannot be used; 130 ended by Ctrl-C
-(143 by SIGTERM) before all was sent. Ctrl-C waits for what was sent to be acknowledged; a second one does not.
-Traffic without --seconds has no end: Ctrl-C ends it with 0.`
+Exit codes: 0 all sent; 1 an error, nothing but bad lines, or bad lines with --strict; 2 the settings cannot be used; 130
+ended by Ctrl-C (143 by SIGTERM) before all was sent. Ctrl-C waits for what was sent to be acknowledged; a second one
+does not. Traffic without --seconds has no end: Ctrl-C ends it with 0.`
 
 export function command(): Command {
   return new Command()
@@ -41,58 +42,51 @@ export function command(): Command {
 
 async function run(options: Options): Promise<void> {
   const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL'])
-  const interrupted = interruption(settings.SHUTDOWN_SECONDS)
-  const line = createProgressLine(process.stderr)
-  try {
-    const source = await openSource(options, {
-      warn: (message) => line.note(`warning: ${message}`),
-      signal: interrupted.signal,
-      now: Date.now(),
-    })
+  const line = createProgressLine(process.stderr, 'records acknowledged')
+  await interruptibly(async (signal, onGiveUp) => {
+    const warn = (message: string) => line.note(`warning: ${message}`)
+    const source = await openSource(options, { warn, signal, now: Date.now() })
     const sink = await kafkaSink({ settings, log: createLogger('produce', settings.LOG_LEVEL) })
-    const { produced, bad_lines } = await send(source, sink, { options, interrupted, line }).finally(() =>
-      sink.close(),
-    )
-    if (bad_lines > 0 && (options.strict || produced === 0)) process.exitCode = 1
-  } catch (error) {
-    if (!interrupted.signal.aborted || (error as Error).name !== 'AbortError') throw error
-  } finally {
-    interrupted.done()
-  }
-  const endless = options.rate !== undefined && options.seconds === undefined
-  if (interrupted.exitCode !== undefined && !endless) process.exitCode = interrupted.exitCode
+    const sending = { options, signal, onGiveUp, line }
+    const { produced, bad_lines } = await send(source, sink, sending).finally(() => sink.close())
+    const isEndless = options.rate !== undefined && options.seconds === undefined
+    if (signal.aborted && isEndless) process.exitCode = 0
+    else if (!signal.aborted && bad_lines > 0 && (options.strict || produced === 0)) process.exitCode = 1
+  }, settings.SHUTDOWN_SECONDS)
 }
 
 interface Sending {
   options: Options
-  interrupted: Interruption
+  signal: AbortSignal
+  onGiveUp: OnGiveUp
   line: ProgressLine
 }
 
-/** A file of another kind has as many of them as lines. */
-const BAD_LINES_TOLD = 20
-
 /** Sends all of the source; however it ends, the summary is printed. */
-async function send(source: Source, sink: TransactionSink, { options, interrupted, line }: Sending) {
+async function send(
+  source: Source,
+  sink: TransactionSink,
+  { options, signal, onGiveUp, line }: Sending,
+): Promise<Progress> {
   const started = performance.now()
+  const badLines = new BadLines(options.file ?? '', line.note)
   let last: Progress = { produced: 0, bad_lines: 0, rounded: 0 }
-  let told = 0
   const summarize = () => {
+    badLines.tellRest()
     line.stop()
-    if (last.bad_lines > BAD_LINES_TOLD)
-      console.error(`... and ${last.bad_lines - BAD_LINES_TOLD} more bad lines`)
     console.log(summaryText(last, (performance.now() - started) / 1000, source, options))
   }
-  interrupted.onGiveUp(summarize)
+  onGiveUp(() => {
+    summarize()
+    console.error('not all that was sent has been acknowledged')
+  })
   try {
     return await produce(source.batches, sink, {
-      signal: interrupted.signal,
-      onBad(bad) {
-        if (told++ < BAD_LINES_TOLD) line.note(`${options.file}: line ${bad.line}: ${bad.reason}`)
-      },
+      signal,
+      onBad: (bad) => badLines.tell(bad),
       onProgress(progress) {
         last = progress
-        line.update(progress, source.fraction(progress))
+        line.update(progress.produced, source.fraction(progress))
       },
     })
   } finally {

@@ -1,27 +1,30 @@
 import { parse } from 'csv-parse/sync'
+import type { LineForm } from './line-form.ts'
 import type { Line } from './lines.ts'
-import { FIELDS, type Field, REQUIRED } from './parse-fields.ts'
 
-const known: ReadonlySet<string> = new Set(FIELDS)
+type Columns = Pick<LineForm<unknown>, 'fields' | 'required' | 'remedy'>
 
 /**
  * The fields of a CSV's columns, undefined for those that are ignored.
  * @param warn told about the columns that are ignored
  * @throws when a required column is missing, one is there twice, or the line is no CSV
  */
-export function readHeader(line: Line, warn: (message: string) => void): (Field | undefined)[] {
+export function readHeader(
+  line: Line,
+  { fields: known, required, remedy }: Columns,
+  warn: (message: string) => void,
+): (string | undefined)[] {
   const names = parseNames(line).map((name) => name.trim())
-  const fields = names.map((name) => (known.has(name) ? (name as Field) : undefined))
-  const twice = names.filter((name, i) => known.has(name) && names.indexOf(name) !== i)
+  const fields = names.map((name) => (known.includes(name) ? name : undefined))
+  const twice = names.filter((name, i) => known.includes(name) && names.indexOf(name) !== i)
   if (twice.length > 0) throw new Error(`${where(line)} has the column ${twice[0]} twice`)
-  const missing = REQUIRED.filter((field) => !fields.includes(field))
+  const missing = required.filter((field) => !fields.includes(field))
   if (missing.length > 0) {
-    const hint = names.length === 1 ? '; are commas between its columns?' : ''
-    throw new Error(
-      `${where(line)} lacks the columns ${missing.join(', ')}; columns: ${FIELDS.join(', ')}${hint}`,
-    )
+    const hint = names.length === 1 ? 'are commas between its columns?' : remedy
+    const fault = `${where(line)} lacks the columns ${missing.join(', ')}; columns: ${known.join(', ')}`
+    throw new Error(hint === undefined ? fault : `${fault}; ${hint}`)
   }
-  const ignored = names.filter((name) => !known.has(name))
+  const ignored = names.filter((name) => !known.includes(name))
   if (ignored.length > 0) warn(`columns ignored: ${ignored.map((name) => name || '(no name)').join(', ')}`)
   return fields
 }

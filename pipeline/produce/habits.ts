@@ -1,11 +1,9 @@
+import { DAY, HOUR } from '../../schemas/time.ts'
 import { AMOUNT_UNITS, type Channel } from '../../schemas/transaction.ts'
 import type { Random } from './random.ts'
 import { COSTLY, FAR_CITIES, GAMBLING, HOME_CITIES, type Merchant, type World } from './world.ts'
 
 /** What an account's owner usually does, and sometimes does. */
-
-const HOUR = 3_600_000
-const DAY = 24 * HOUR
 
 export interface Account {
   id: string

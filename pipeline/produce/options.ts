@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { parseTimestamp } from './parse-timestamp.ts'
 
 /** The command's options as given. */
 export interface Options {
@@ -30,6 +31,13 @@ export const integer =
     if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value
     throw new InvalidArgumentError(`Expected an integer from ${least} to ${most}.`)
   }
+
+/** An option's time: ISO 8601, UTC without an offset, a date alone is its midnight. */
+export function time(text: string): number {
+  const at = parseTimestamp(text)
+  if (at !== undefined) return at
+  throw new InvalidArgumentError('Expected a time such as 2026-11-24 or 2026-11-24T05:00:00Z.')
+}
 
 /** An option's number above 0, up to `most`. */
 export const positive =

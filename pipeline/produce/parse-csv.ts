@@ -1,63 +1,58 @@
 import { type Options, parse } from 'csv-parse/sync'
-import type { BadLine, Batch } from './batch.ts'
+import type { BadLine } from './batch.ts'
 import { readHeader } from './csv-header.ts'
+import { add, type LineForm, type Parsed, type Texts } from './line-form.ts'
 import { type Line, MAX_LINE_BYTES, readLines } from './lines.ts'
-import { type Field, parseFields, type Texts } from './parse-fields.ts'
 
 const options: Options = { record_delimiter: '\n', relax_column_count: true }
 
 /**
  * Reads CSV (RFC 4180, commas, UTF-8) whose first line names the columns by their fields, in any order. A line that
- * makes no transaction is bad; the lines after it are read all the same.
+ * makes no item is bad; the lines after it are read all the same.
  * @param warn told once about columns that are ignored
  * @throws when the header cannot be used
  */
-export async function* parseCsv(
+export async function* parseCsv<T extends object>(
   bytes: AsyncIterable<Buffer>,
+  form: LineForm<T>,
   warn: (message: string) => void,
-): AsyncGenerator<Batch> {
-  let columns: (Field | undefined)[] | undefined
+): AsyncGenerator<Parsed<T>> {
+  let columns: (string | undefined)[] | undefined
   let pending: Line[] = []
   for await (const lines of readLines(bytes)) {
     pending.push(...lines)
     if (columns === undefined) {
       const at = pending.findIndex((line) => line.text !== '' || line.fault !== undefined)
       if (at < 0) continue
-      columns = readHeader(pending[at], warn)
+      columns = readHeader(pending[at], form, warn)
       pending = pending.slice(at + 1)
     }
-    const { batch, rest } = readBatch(pending, columns, false)
+    const { parsed, rest } = parseLines(pending, columns, form, false)
     pending = rest
-    yield batch
+    yield parsed
   }
   if (columns === undefined) throw new Error('the file is empty; its first line must name the columns')
-  yield readBatch(pending, columns, true).batch
+  yield parseLines(pending, columns, form, true).parsed
 }
 
 /** A record's cells and the line that it begins on, or a line that is none. */
 type CsvRecord = { line: number; cells: string[] } | BadLine
 
-/** The transactions of the lines, and the lines of a last record that may go on in the next chunk. */
-function readBatch(
+/** The items of the lines, and the lines of a last record that may go on in the next chunk. */
+function parseLines<T extends object>(
   lines: Line[],
-  columns: (Field | undefined)[],
+  columns: (string | undefined)[],
+  form: LineForm<T>,
   ended: boolean,
-): { batch: Batch; rest: Line[] } {
-  const batch: Batch = { transactions: [], bad: [], rounded: 0 }
+): { parsed: Parsed<T>; rest: Line[] } {
+  const parsed: Parsed<T> = { items: [], bad: [] }
   const { records, rest } = readRecords(lines, columns.length, ended)
-  for (const record of records) {
-    const parsed = 'reason' in record ? record : parseFields(textsOf(record.cells, columns))
-    if ('reason' in parsed) {
-      batch.bad.push({ line: record.line, reason: parsed.reason })
-      continue
-    }
-    batch.transactions.push(parsed.transaction)
-    if (parsed.rounded) batch.rounded++
-  }
-  return { batch, rest }
+  for (const record of records)
+    add(parsed, record.line, 'reason' in record ? record : form.parse(textsOf(record.cells, columns)))
+  return { parsed, rest }
 }
 
-function textsOf(cells: string[], columns: (Field | undefined)[]): Texts {
+function textsOf(cells: string[], columns: (string | undefined)[]): Texts {
   const texts: Texts = {}
   for (let i = 0; i < columns.length; i++) {
     const field = columns[i]

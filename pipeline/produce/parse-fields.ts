@@ -1,9 +1,10 @@
 import { CHANNELS, type Channel, type Transaction } from '../../schemas/transaction.ts'
+import type { Fault, LineForm } from './line-form.ts'
 import { parseAmount } from './parse-amount.ts'
-import { parseTimestamp } from './parse-timestamp.ts'
+import { parseTime, parseVerdict, shown } from './parse-values.ts'
 
 /** The fields of a transaction; a file's columns have the same names. */
-export const FIELDS = [
+const FIELDS = [
   'transaction_id',
   'account_id',
   'timestamp',
@@ -15,34 +16,40 @@ export const FIELDS = [
   'channel',
   'is_fraud',
 ] as const satisfies (keyof Transaction)[]
-export type Field = (typeof FIELDS)[number]
+type Field = (typeof FIELDS)[number]
 
 /** Fields without a default. */
-export const REQUIRED: readonly Field[] = ['transaction_id', 'account_id', 'timestamp', 'amount']
+const REQUIRED: readonly Field[] = ['transaction_id', 'account_id', 'timestamp', 'amount']
 
 /** A transaction as a file writes it: texts, and the timestamp already in milliseconds where it was a number. */
 export type Texts = { [F in Exclude<Field, 'timestamp'>]?: string } & { timestamp?: string | number }
 
-export type ParsedLine = { transaction: Transaction; rounded: boolean } | { reason: string }
+export interface ParsedFields {
+  transaction: Transaction
+  /** The amount was written with more than four decimals. */
+  rounded: boolean
+}
+
+/** Lines that are transactions. */
+export const transactionLines: LineForm<ParsedFields> = {
+  fields: FIELDS,
+  required: REQUIRED,
+  times: ['timestamp'],
+  flags: ['is_fraud'],
+  parse: (texts) => parseFields(texts as Texts),
+}
 
 /**
  * Makes a transaction of texts. A text that is absent or empty is missing: optional fields then take their defaults.
  * Whether the values are valid (a negative amount, a time in the far future) is the pipeline's to judge.
  * @returns the transaction, or the first reason why no Avro record can be made
  */
-export function parseFields(texts: Texts): ParsedLine {
+export function parseFields(texts: Texts): ParsedFields | Fault {
   for (const field of REQUIRED) {
     if (texts[field] === undefined || texts[field] === '') return { reason: `${field} is missing` }
   }
-  const timestamp =
-    typeof texts.timestamp === 'number' ? texts.timestamp : parseTimestamp(texts.timestamp!.trim())
-  if (timestamp === undefined) {
-    return fault(
-      'timestamp',
-      texts.timestamp,
-      'is not a time such as 2026-01-31T12:00:00Z or 2026-01-31 12:00:00',
-    )
-  }
+  const timestamp = parseTime('timestamp', texts.timestamp)
+  if (typeof timestamp !== 'number') return timestamp
   const amount = parseAmount(texts.amount!.trim())
   if (typeof amount === 'string') return fault('amount', texts.amount, amount)
   const channel = parseChannel((texts.channel ?? '').trim())
@@ -72,25 +79,8 @@ function parseChannel(text: string): Channel | undefined {
   return channels.has(text) ? (text as Channel) : undefined
 }
 
-const labels: ReadonlyMap<string, boolean | null> = new Map([
-  ['', null],
-  ['0', false],
-  ['1', true],
-  ['false', false],
-  ['true', true],
-])
+const parseLabel = (text: string): boolean | null | undefined => (text === '' ? null : parseVerdict(text))
 
-const parseLabel = (text: string): boolean | null | undefined => labels.get(text.toLowerCase())
-
-const fault = (field: Field, text: unknown, what: string): ParsedLine => ({
+const fault = (field: Field, text: unknown, what: string): Fault => ({
   reason: `${field} ${shown(text)} ${what}`,
 })
-
-/** Characters of a value that a message shows. */
-const SHOWN = 40
-
-/** A value for a message: quoted, control characters escaped, not too long. */
-export function shown(value: unknown): string {
-  const text = String(value)
-  return JSON.stringify(text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text)
-}

@@ -1,7 +1,7 @@
-import type { Batch } from './batch.ts'
+import { add, type Fault, type LineForm, type Parsed, type Texts } from './line-form.ts'
 import { type Line, readLines } from './lines.ts'
-import { FIELDS, type Field, type ParsedLine, parseFields, shown, type Texts } from './parse-fields.ts'
 import { parseEpochMillis } from './parse-timestamp.ts'
+import { shown } from './parse-values.ts'
 
 /** A JSON number as it was written: JSON.parse alone would make a double of it and lose digits of an amount. */
 class NumberText {
@@ -16,37 +16,31 @@ const keepNumbers = (_key: string, value: unknown, context: { source: string }):
 // TypeScript's library does not know the reviver's third argument yet.
 const parseJson = JSON.parse as (text: string, reviver: typeof keepNumbers) => unknown
 
-const known: ReadonlySet<string> = new Set(FIELDS)
-
 /**
- * Reads NDJSON: an object a line, keys as the fields are called. A timestamp is a text as in CSV, or a number of
- * milliseconds; an amount is a number or a text, exact either way; null is the same as absent. A line that makes no
- * transaction is bad.
+ * Reads NDJSON: an object a line, keys as the fields are called. A time is a text as in CSV, or a number of
+ * milliseconds; any other number is taken as it is written, an amount exactly; null is the same as absent. A line that
+ * makes no item is bad.
  * @param warn told about each key that is ignored, once
  */
-export async function* parseNdjson(
+export async function* parseNdjson<T extends object>(
   bytes: AsyncIterable<Buffer>,
+  form: LineForm<T>,
   warn: (message: string) => void,
-): AsyncGenerator<Batch> {
+): AsyncGenerator<Parsed<T>> {
   const ignored = new Set<string>()
   for await (const lines of readLines(bytes)) {
-    const batch: Batch = { transactions: [], bad: [], rounded: 0 }
+    const parsed: Parsed<T> = { items: [], bad: [] }
     const before = ignored.size
     for (const line of lines) {
       if (line.text.trim() === '' && line.fault === undefined) continue
-      const parsed = parseLine(line, ignored)
-      if ('reason' in parsed) batch.bad.push({ line: line.number, reason: parsed.reason })
-      else {
-        batch.transactions.push(parsed.transaction)
-        if (parsed.rounded) batch.rounded++
-      }
+      add(parsed, line.number, parseLine(line, form, ignored))
     }
     if (ignored.size > before) warn(`keys ignored: ${[...ignored].slice(before).map(shown).join(', ')}`)
-    yield batch
+    yield parsed
   }
 }
 
-function parseLine(line: Line, ignored: Set<string>): ParsedLine {
+function parseLine<T>(line: Line, form: LineForm<T>, ignored: Set<string>): T | Fault {
   if (line.fault) return { reason: line.fault }
   let value: unknown
   try {
@@ -60,15 +54,15 @@ function parseLine(line: Line, ignored: Set<string>): ParsedLine {
   const texts: Texts = {}
   for (const [key, field] of Object.entries(value)) {
     if (field === null) continue
-    if (!known.has(key)) {
+    if (!form.fields.includes(key)) {
       noteIgnored(key, ignored)
       continue
     }
-    const text = toText(key as Field, field)
+    const text = toText(key, field, form)
     if (typeof text === 'object') return text
-    texts[key as Exclude<Field, 'timestamp'>] = text as string
+    texts[key] = text
   }
-  return parseFields(texts)
+  return form.parse(texts)
 }
 
 /** Names of ignored keys that are remembered, and warned about, at most: memory is bounded. */
@@ -78,16 +72,20 @@ function noteIgnored(key: string, ignored: Set<string>): void {
   if (ignored.size < MAX_IGNORED) ignored.add(key)
 }
 
-/** The value as a CSV would write it; a timestamp that is a number in milliseconds. */
-function toText(field: Field, value: unknown): string | number | { reason: string } {
+/** The value as a CSV would write it; a time that is a number in milliseconds. */
+function toText(
+  field: string,
+  value: unknown,
+  { times, flags }: Pick<LineForm<unknown>, 'times' | 'flags'>,
+): string | number | Fault {
   if (value instanceof NumberText) {
-    if (field !== 'timestamp') return value.text
-    return parseEpochMillis(value.text) ?? { reason: `timestamp ${value.text} is out of range` }
+    if (!times.includes(field)) return value.text
+    return parseEpochMillis(value.text) ?? { reason: `${field} ${value.text} is out of range` }
   }
   if (typeof value === 'string') {
     if (value.isWellFormed()) return value
     return { reason: `${field} ${shown(value)} is not valid Unicode` }
   }
-  if (typeof value === 'boolean' && field === 'is_fraud') return String(value)
+  if (typeof value === 'boolean' && flags.includes(field)) return String(value)
   return { reason: `${field} ${shown(JSON.stringify(value))} is no value for this field` }
 }

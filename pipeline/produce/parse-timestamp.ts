@@ -1,4 +1,5 @@
-const MINUTE = 60_000
+import { MINUTE } from '../../schemas/time.ts'
+
 /** The farthest time that a Date can hold, in milliseconds before or after 1970. */
 const MAX_TIME = 8.64e15
 

@@ -2,14 +2,16 @@ import { createReadStream, type ReadStream, statSync } from 'node:fs'
 import { addAbortSignal, pipeline, type Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import type { Batch } from './batch.ts'
+import type { LineForm, Parsed } from './line-form.ts'
 import { parseCsv } from './parse-csv.ts'
+import { type ParsedFields, transactionLines } from './parse-fields.ts'
 import { parseNdjson } from './parse-ndjson.ts'
 
 /** Bytes read at a time: some 2,000 lines, a batch. */
 const CHUNK_BYTES = 256 * 1024
 
-export interface TransactionFile {
-  batches: AsyncIterable<Batch>
+export interface OpenFile<B> {
+  batches: AsyncIterable<B>
   /** The share of the file that was read, 0..1; undefined where its size is not known. */
   fraction(): number | undefined
 }
@@ -21,24 +23,44 @@ export interface FileOptions {
   signal?: AbortSignal
 }
 
+/** Opens a file of transactions, as `openFile` does. */
+export async function readFile(path: string, options: FileOptions): Promise<OpenFile<Batch>> {
+  const { batches, fraction } = await openFile(path, transactionLines, options)
+  return { batches: transactionsOf(batches), fraction }
+}
+
+async function* transactionsOf(batches: AsyncIterable<Parsed<ParsedFields>>): AsyncGenerator<Batch> {
+  for await (const { items, bad } of batches) {
+    const rounded = items.filter((item) => item.rounded).length
+    yield { transactions: items.map((item) => item.transaction), bad, rounded }
+  }
+}
+
 /**
- * Opens a file of transactions: CSV or NDJSON by its name (.csv, .ndjson, .jsonl), else by its first character;
- * gzip by its first bytes. "-" is the standard input.
- * @throws when it cannot be opened; the batches throw when the header cannot be used or the file is damaged
+ * Opens a file of lines: CSV or NDJSON by its name (.csv, .ndjson, .jsonl), else by its first character; gzip by its
+ * first bytes. "-" is the standard input.
+ * @throws when it cannot be opened, or is neither; the batches throw when the header cannot be used or the file is
+ * damaged
  */
-export async function readFile(path: string, { warn, signal }: FileOptions): Promise<TransactionFile> {
+export async function openFile<T extends object>(
+  path: string,
+  form: LineForm<T>,
+  { warn, signal }: FileOptions,
+): Promise<OpenFile<Parsed<T>>> {
   const raw: Readable = path === '-' ? process.stdin : createReadStream(path, { highWaterMark: CHUNK_BYTES })
   if (signal) addAbortSignal(signal, raw)
   try {
-    const content = await peek(await unzipped(raw))
-    const parse = isNdjson(path, content.first) ? parseNdjson : parseCsv
-    return { batches: withPath(path, parse(content.all, warn)), fraction: fractionOf(path, raw) }
+    const { first, all } = await peek(await unzipped(raw))
+    const parse = isNdjson(path, first) ? parseNdjson : parseCsv
+    return { batches: withPath(path, parse(all, form, warn)), fraction: fractionOf(path, raw) }
   } catch (error) {
+    raw.destroy()
     throw withCause(path, error)
   }
 }
 
-async function* withPath(path: string, batches: AsyncIterable<Batch>): AsyncGenerator<Batch> {
+/** Errors on the way name the file. */
+async function* withPath<B>(path: string, batches: AsyncIterable<B>): AsyncGenerator<B> {
   try {
     yield* batches
   } catch (error) {
@@ -73,7 +95,10 @@ function isNdjson(path: string, start: Buffer): boolean {
   const name = path.toLowerCase().replace(/\.gz$/, '')
   if (name.endsWith('.csv')) return false
   if (name.endsWith('.ndjson') || name.endsWith('.jsonl')) return true
-  return /^\ufeff?\s*\{/.test(start.subarray(0, 100).toString('utf8'))
+  const first = /^\ufeff?\s*([{[])/.exec(start.subarray(0, 100).toString('utf8'))?.[1]
+  if (first === '[')
+    throw new Error("it holds a JSON array; expected an object a line (NDJSON), as `jq -c '.[]'` writes them")
+  return first === '{'
 }
 
 function fractionOf(path: string, raw: Readable): () => number | undefined {

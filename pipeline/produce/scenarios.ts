@@ -1,12 +1,9 @@
+import { HOUR, MINUTE, SECOND } from '../../schemas/time.ts'
 import { type Account, buyCostly, meanAmount, type Purchase, purchase } from './habits.ts'
 import type { Random } from './random.ts'
 import { FAR_CITIES, GAMBLING, type World } from './world.ts'
 
 /** How the simulated accounts are defrauded. */
-
-const SECOND = 1000
-const MINUTE = 60 * SECOND
-const HOUR = 60 * MINUTE
 
 /** A fraudulent purchase, so many milliseconds after the victim's own. */
 export interface Delayed {

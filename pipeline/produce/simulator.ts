@@ -1,3 +1,4 @@
+import { DAY } from '../../schemas/time.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { Agenda } from './agenda.ts'
 import { type CrowdOptions, makeAccount, passersBy, residents, type Visit } from './crowd.ts'
@@ -5,8 +6,6 @@ import { Fraud } from './fraud.ts'
 import { buy, type Purchase } from './habits.ts'
 import { createRandom } from './random.ts'
 import { createWorld } from './world.ts'
-
-const DAY = 86_400_000
 
 export interface SimulateOptions {
   /** A safe integer from 0. The same options give the same transactions. */

@@ -1,22 +1,26 @@
+import type avro from 'avsc'
 import type { Message, Producer } from 'kafkajs'
 import { createKafka, createTopics } from '../../schemas/kafka.ts'
+import { type Label, labelType } from '../../schemas/label.ts'
 import type { Logger } from '../../schemas/log.ts'
-import { transactionSchemaId } from '../../schemas/registry.ts'
+import { labelSchemaId, transactionSchemaId } from '../../schemas/registry.ts'
 import { mayCreateTopics, mayRegisterSchemas, type Needed } from '../../schemas/settings.ts'
 import { type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
 import { keyPartitioner } from './partitioner.ts'
 
-/** Where transactions are sent. */
-export interface TransactionSink {
+/** Where transactions are sent, or labels. */
+export interface Sink<T> {
   /**
    * Resolves when all are acknowledged. May be called again before that; the order is kept.
    * @throws when one could not be stored; nothing that was sent later is stored then
    */
-  send(transactions: Transaction[]): Promise<void>
+  send(items: T[]): Promise<void>
   /** Waits for what was sent, then lets go of the connections. */
   close(): Promise<void>
 }
+
+export type TransactionSink = Sink<Transaction>
 
 export interface KafkaSinkOptions {
   settings: Needed<'KAFKA_BROKERS' | 'SCHEMA_REGISTRY_URL'>
@@ -33,20 +37,43 @@ const RETRY = { retries: 50, maxRetryTime: 5000 }
 /** What Kafka's format adds to a record's key and value. */
 const RECORD_OVERHEAD_BYTES = 24
 
+/** What a topic holds, and how. */
+interface Content<T> {
+  topic: string
+  schemaId: (url: string, topic: string, mayRegister: boolean) => Promise<number>
+  type: avro.Type
+  keyOf: (item: T) => string
+}
+
 /**
  * A sink that writes to the transactions topic: idempotent, acks=all, keyed by account_id.
  * Makes the topics and registers the schema where the settings allow it.
  * @throws when Kafka or the registry is away, or the topic or the schema is missing and may not be made
  */
-export async function kafkaSink({ settings, log }: KafkaSinkOptions): Promise<TransactionSink> {
-  const topic = settings.TRANSACTIONS_TOPIC
+export const kafkaSink = (options: KafkaSinkOptions): Promise<TransactionSink> =>
+  openSink(options, {
+    topic: options.settings.TRANSACTIONS_TOPIC,
+    schemaId: transactionSchemaId,
+    type: transactionType,
+    keyOf: (transaction) => transaction.account_id,
+  })
+
+/** The same for the labels topic, keyed by transaction_id. */
+export const labelSink = (options: KafkaSinkOptions): Promise<Sink<Label>> =>
+  openSink(options, {
+    topic: options.settings.LABELS_TOPIC,
+    schemaId: labelSchemaId,
+    type: labelType,
+    keyOf: (label) => label.transaction_id,
+  })
+
+async function openSink<T>(
+  { settings, log }: KafkaSinkOptions,
+  { topic, schemaId, type, keyOf }: Content<T>,
+): Promise<Sink<T>> {
   const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-produce', withoutWarnings(log))
-  await prepareTopic(kafka, settings)
-  const schemaId = await transactionSchemaId(
-    settings.SCHEMA_REGISTRY_URL,
-    topic,
-    mayRegisterSchemas(settings),
-  ).catch(
+  await prepareTopic(kafka, topic, settings)
+  const id = await schemaId(settings.SCHEMA_REGISTRY_URL, topic, mayRegisterSchemas(settings)).catch(
     explain(`no schema for the topic ${topic} from SCHEMA_REGISTRY_URL ${settings.SCHEMA_REGISTRY_URL}`),
   )
   const producer = kafka.producer({
@@ -63,11 +90,8 @@ export async function kafkaSink({ settings, log }: KafkaSinkOptions): Promise<Tr
   // (tulios/kafkajs#1050).
   let last: Promise<void> = Promise.resolve()
   return {
-    send(transactions) {
-      const messages = transactions.map((transaction) => ({
-        key: transaction.account_id,
-        value: frame(schemaId, transactionType, transaction),
-      }))
+    send(items) {
+      const messages = items.map((item) => ({ key: keyOf(item), value: frame(id, type, item) }))
       last = last.then(() => sendAll(producer, topic, messages))
       return last
     },
@@ -82,17 +106,19 @@ export async function kafkaSink({ settings, log }: KafkaSinkOptions): Promise<Tr
 const withoutWarnings = (log: Logger): Logger =>
   log.isLevelEnabled('warn') ? log.child({}, { level: 'error' }) : log
 
-async function prepareTopic(kafka: ReturnType<typeof createKafka>, settings: KafkaSinkOptions['settings']) {
+async function prepareTopic(
+  kafka: ReturnType<typeof createKafka>,
+  topic: string,
+  settings: KafkaSinkOptions['settings'],
+) {
   const admin = kafka.admin()
   await admin
     .connect()
     .catch(explain(`cannot reach Kafka at KAFKA_BROKERS ${settings.KAFKA_BROKERS.join(',')}`))
   try {
     if (mayCreateTopics(settings)) await createTopics(admin, settings)
-    else if (!(await admin.listTopics()).includes(settings.TRANSACTIONS_TOPIC)) {
-      throw new Error(
-        `the topic ${settings.TRANSACTIONS_TOPIC} does not exist; create it, or set CREATE_TOPICS=true`,
-      )
+    else if (!(await admin.listTopics()).includes(topic)) {
+      throw new Error(`the topic ${topic} does not exist; create it, or set CREATE_TOPICS=true`)
     }
   } finally {
     await admin.disconnect()

@@ -1,11 +1,10 @@
+import { HOUR } from '../../schemas/time.ts'
 import { type Batch, take } from './batch.ts'
 import type { Options } from './options.ts'
 import { paced } from './paced.ts'
 import type { Progress } from './produce.ts'
 import { readFile } from './read-file.ts'
 import { historyOf, simulate } from './simulator.ts'
-
-const HOUR = 3_600_000
 
 export interface Source {
   batches: AsyncIterable<Batch>

@@ -4,7 +4,7 @@ import { Environment } from '@marcbachmann/cel-js'
 import { parse } from 'yaml'
 import { z } from 'zod'
 import type { Transaction } from '../../schemas/transaction.ts'
-import { FEATURES } from '../features/features.ts'
+import { F, FEATURES, type Feature } from '../features/features.ts'
 
 /** The code of the reason that a model gives. */
 export const MODEL = 'MODEL'
@@ -32,13 +32,23 @@ export interface Rule {
   code: string
   score: number
   message: string
+  /** The comparisons of a feature with a number in the condition: what there is to show of it. */
+  checks: Check[]
   hits: (context: RuleContext) => boolean
+}
+
+export interface Check {
+  feature: Feature
+  operator: string
+  limit: number
 }
 
 export interface Rules {
   /** A digest of the rules' content: equal content, equal version. */
   version: string
   rules: Rule[]
+  /** The features that some rule's condition reads: the context of every transaction needs no more. */
+  reads: Feature[]
 }
 
 const TEXTS = ['merchant_category', 'location', 'channel', 'currency'] as const
@@ -46,14 +56,15 @@ const TEXTS = ['merchant_category', 'location', 'channel', 'currency'] as const
 /** What a rule sees: one object, filled anew for each transaction. */
 export type RuleContext = Record<string, number | string>
 
-/** @returns the context for the row at `at`, written into `context` */
+/** @returns the context for the row at `at`, written into `context`, with the features that are named */
 export function fillContext(
   context: RuleContext,
+  names: readonly Feature[],
   tx: Transaction,
   features: Float64Array,
   at: number,
 ): RuleContext {
-  for (let i = 0; i < FEATURES.length; i++) context[FEATURES[i]] = features[at + i]
+  for (let i = 0; i < names.length; i++) context[names[i]] = features[at + F[names[i]]]
   context.merchant_category = tx.merchant_category
   context.location = tx.location
   context.channel = tx.channel
@@ -80,7 +91,9 @@ export function loadRules(path: string | URL = builtIn): Rules {
     }
   })
   const version = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 12)
-  return { version: `rules-${version}`, rules }
+  const conditions = content.rules.map((rule) => rule.when).join('\n')
+  const reads = FEATURES.filter((name) => new RegExp(`\\b${name}\\b`).test(conditions))
+  return { version: `rules-${version}`, rules, reads }
 }
 
 function readRules(path: string | URL): z.infer<typeof file> {
@@ -119,10 +132,20 @@ function compile({ code, score, when, message }: z.infer<typeof entry>, environm
   const evaluate = environment.parse(when) as unknown as Rule['hits']
   evaluate(SAMPLE) // what fails on this fails on the first transaction of every account
   for (const [, name] of message.matchAll(PLACEHOLDER)) {
-    if (!(name in SAMPLE) && name !== 'home')
+    if (!Object.hasOwn(SAMPLE, name) && !SHOWN_TOO.includes(name))
       throw new Error(`the message shows {${name}}, which is no variable`)
   }
-  return { code, score, message, hits: (context) => hits(evaluate, context) }
+  return { code, score, message, checks: checksOf(when), hits: (context) => hits(evaluate, context) }
+}
+
+/** `feature >= 3.0` and the like, wherever they stand in the condition. */
+function checksOf(when: string): Check[] {
+  const comparisons = when.matchAll(
+    /\b([a-z]\w*)\s*(>=|<=|>|<|==)\s*(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?!\s*[-+*/%\w.])/g,
+  )
+  return [...comparisons]
+    .filter(([, name]) => Object.hasOwn(F, name))
+    .map(([, name, operator, limit]) => ({ feature: name as Feature, operator, limit: Number(limit) }))
 }
 
 /** A rule that fails on a transaction (a conversion, a division) does not hit: it may not stop the stream. */
@@ -134,12 +157,20 @@ function hits(evaluate: Rule['hits'], context: RuleContext): boolean {
   }
 }
 
+/** What messages may show beside the variables. */
+const SHOWN_TOO = ['home', 'base_currency']
+
 const PLACEHOLDER = /\{(\w+)\}/g
 
-/** The message with each {name} replaced by what the context has; numbers with two decimals. */
+const shown = new Intl.NumberFormat('en', { maximumFractionDigits: 2 })
+const money = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+const isMoney = (name: string): boolean =>
+  /^(amount|account_mean|usual_amount|(sum|mean|std)_\w+)$/.test(name)
+
+/** The message with each {name} replaced by what the context has: money with two decimals, other numbers with at most two. */
 export const fillIn = (message: string, context: RuleContext): string =>
   message.replaceAll(PLACEHOLDER, (_, name: string) => {
     const value = context[name]
     if (typeof value === 'string') return value
-    return Number.isNaN(value) ? 'unknown' : String(Math.round(value * 100) / 100)
+    return Number.isNaN(value) ? 'unknown' : (isMoney(name) ? money : shown).format(value)
   })

@@ -12,7 +12,7 @@ import { type LastRecord, refuseOther } from './last-record.ts'
 import { offsetRange, offsetRanges } from './offset-ranges.ts'
 import type { Source } from './source.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
-import { waitForRoom } from './wait-for-room.ts'
+import { unlessAborted, whileAlive } from './while-alive.ts'
 
 export interface KafkaSourceOptions extends OwnershipOptions {
   kafka: Kafka
@@ -275,7 +275,7 @@ export class KafkaSource implements Source {
       owner.cursor = next
       owner.position = next
       if (to === count) resolveOffset(messages[to - 1].offset)
-      if (room !== null) await waitForRoom(room, heartbeat, this.#heartbeatMs, closing)
+      if (room !== null) await whileAlive(unlessAborted(room, closing), heartbeat, this.#heartbeatMs)
       if (owner.lost || closing.aborted || !isRunning()) return
     }
     if (missing.size > 0) this.#loadSchemas(owner, missing)
@@ -330,7 +330,8 @@ export class KafkaSource implements Source {
   }
 }
 
-const toRecord = (message: KafkaMessage): SourceRecord => ({
+/** A record of kafkajs as ours. */
+export const toRecord = (message: KafkaMessage): SourceRecord => ({
   offset: Number(message.offset),
   timestamp: Number(message.timestamp),
   key: message.key,

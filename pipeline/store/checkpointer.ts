@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../schemas/log.ts'
 import type { Ownership } from '../batch.ts'
 import type { Snapshot } from '../features/account-states.ts'
+import type { Rates } from '../features/rates.ts'
 import type { Metrics } from '../metrics.ts'
 import type { CheckpointOf } from './checkpoints.ts'
 import { isWorthALine } from './reactions.ts'
@@ -21,6 +22,7 @@ export interface CheckpointerOptions {
   write: WriteCheckpoint
   everyMs: number
   latenessMs: number
+  rates: Rates
   /** The partitions that are ours now. */
   owned: () => Iterable<Ownership>
   metrics: Metrics
@@ -76,7 +78,7 @@ const isWorthSaving = ({ lost, committed, seen, checkpoint }: Ownership): boolea
   !lost && committed >= seen && committed > checkpoint
 
 async function save(
-  { write, latenessMs, metrics, log, closing }: CheckpointerOptions,
+  { write, latenessMs, rates, metrics, log, closing }: CheckpointerOptions,
   owner: Ownership,
 ): Promise<void> {
   const { topic, partition, states, judged, committed: position } = owner
@@ -85,7 +87,7 @@ async function save(
   try {
     const deadline = performance.now() + LONGEST_MS
     const goOn = () => !owner.lost && !closing.aborted && performance.now() < deadline
-    const bytes = await write({ topic, partition, position, latenessMs }, snapshot, goOn)
+    const bytes = await write({ topic, partition, position, latenessMs, rates }, snapshot, goOn)
     if (bytes === null) return
     owner.checkpoint = position
     const seconds = end()

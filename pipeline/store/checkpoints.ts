@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { DamagedCheckpoint } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import { AccountStates, type Snapshot } from '../features/account-states.ts'
+import type { Rates } from '../features/rates.ts'
 import { stateVersion } from '../features/state-codec.ts'
 
 /** The tables `checkpoints` and `checkpoint_pieces`. */
@@ -12,6 +13,7 @@ export interface CheckpointOf {
   /** The next offset when the state was like this. */
   position: number
   latenessMs: number
+  rates: Rates
 }
 
 /**
@@ -22,7 +24,7 @@ export interface CheckpointOf {
  */
 export async function writeCheckpoint(
   client: pg.ClientBase,
-  { topic, partition, position, latenessMs }: CheckpointOf,
+  { topic, partition, position, latenessMs, rates }: CheckpointOf,
   snapshot: Snapshot,
   goOn: () => boolean,
 ): Promise<number | null> {
@@ -34,7 +36,7 @@ export async function writeCheckpoint(
   const { rows } = await client.query<{ id: number }>(
     `INSERT INTO checkpoints (topic, partition, position, state_version, accounts) VALUES ($1, $2, $3, $4, $5)
      RETURNING id`,
-    [topic, partition, position, stateVersion(latenessMs), snapshot.accounts],
+    [topic, partition, position, stateVersion(latenessMs, rates), snapshot.accounts],
   )
   const { id } = rows[0]
   let bytes = 0
@@ -77,13 +79,13 @@ export interface SavedCheckpoint {
  */
 export async function findCheckpoint(
   client: pg.ClientBase,
-  { topic, partition, position: latest, latenessMs }: CheckpointOf,
+  { topic, partition, position: latest, latenessMs, rates }: CheckpointOf,
 ): Promise<SavedCheckpoint | null> {
   const { rows } = await client.query<{ id: number; position: number; pieces: number; accounts: number }>(
     `SELECT id, position, pieces, accounts FROM checkpoints
      WHERE topic = $1 AND partition = $2 AND state_version = $3 AND position <= $4 AND completed_at IS NOT NULL
      ORDER BY position DESC, id DESC LIMIT 1`,
-    [topic, partition, stateVersion(latenessMs), latest],
+    [topic, partition, stateVersion(latenessMs, rates), latest],
   )
   if (rows.length === 0) return null
   const [{ id, position, pieces, accounts }] = rows
@@ -96,9 +98,9 @@ export async function findCheckpoint(
  */
 export async function restoreStates(
   { position, accounts, pieces }: SavedCheckpoint,
-  latenessMs: number,
+  { latenessMs, rates }: Pick<CheckpointOf, 'latenessMs' | 'rates'>,
 ): Promise<AccountStates> {
-  const states = new AccountStates(latenessMs)
+  const states = new AccountStates(latenessMs, rates)
   await states.restore(pieces).catch((cause) => {
     throw cause instanceof RangeError ? new DamagedCheckpoint(cause.message, { cause }) : cause
   })

@@ -1,5 +1,6 @@
 import { AMOUNT_UNITS } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
+import { F, FEATURE_COUNT } from '../features/features.ts'
 
 /**
  * Rows of `transactions` in PostgreSQL's binary COPY format
@@ -17,6 +18,7 @@ export const COLUMNS = [
   'location',
   'channel',
   'is_fraud',
+  'amount_ratio',
   'score',
   'is_anomaly',
   'alert_reason',
@@ -80,6 +82,7 @@ export class CopyEncoder {
     this.#text(tx.location)
     this.#text(tx.channel)
     this.#boolean(tx.is_fraud)
+    this.#float4(batch.features[row * FEATURE_COUNT + F.amount_ratio])
     this.#float4(batch.scores[row])
     if (anomaly === undefined) this.#copy(this.#quietTail)
     else {
@@ -177,7 +180,12 @@ export class CopyEncoder {
     this.#at = this.#buffer.writeUInt32BE(value % 2 ** 32, this.#at)
   }
 
+  /** @param value NaN for none */
   #float4(value: number): void {
+    if (Number.isNaN(value)) {
+      this.#null()
+      return
+    }
     this.#at = this.#buffer.writeInt32BE(4, this.#at)
     this.#at = this.#buffer.writeFloatBE(value, this.#at)
   }

@@ -1,4 +1,5 @@
 import { type Batch, createBatch } from '../batch.ts'
+import { FEATURE_COUNT } from '../features/features.ts'
 import type { StoreSession } from './session.ts'
 import { contentOf, identity } from './sql.ts'
 
@@ -46,6 +47,7 @@ function slice(batch: Batch, from: number, to: number): Batch {
   const part = createBatch(batch.owner, batch.fromOffset, batch.nextOffset, batch.records)
   part.transactions = batch.transactions.slice(from, to)
   part.recordOf = batch.recordOf.slice(from, to)
+  part.features = batch.features.subarray(from * FEATURE_COUNT, to * FEATURE_COUNT)
   part.scores = batch.scores.slice(from, to)
   for (let row = from; row < to; row++) {
     const anomaly = batch.anomalies.get(row)

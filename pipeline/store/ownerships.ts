@@ -2,6 +2,7 @@ import type { Logger } from '../../schemas/log.ts'
 import { createOwnership, type Ownership } from '../batch.ts'
 import { DamagedCheckpoint, FatalError } from '../errors.ts'
 import { AccountStates } from '../features/account-states.ts'
+import type { Rates } from '../features/rates.ts'
 import { isComparable } from '../source/last-record.ts'
 import { type CheckpointOf, restoreStates } from './checkpoints.ts'
 import { rebuildStates } from './rebuild.ts'
@@ -18,6 +19,7 @@ export interface OffsetRange {
 export interface OwnershipOptions {
   withRecovery: WithRecovery
   latenessMs: number
+  rates: Rates
   /** application_name of the connection that stores the partition. */
   laneOf: (partition: number) => string
   log: Logger
@@ -31,7 +33,7 @@ export async function takePartition(
   topic: string,
   partition: number,
   rangeOf: () => Promise<OffsetRange>,
-  { withRecovery, latenessMs, laneOf, log }: OwnershipOptions,
+  { withRecovery, latenessMs, rates, laneOf, log }: OwnershipOptions,
 ): Promise<Ownership> {
   return withRecovery(async (session) => {
     const { low } = await rangeOf()
@@ -40,7 +42,7 @@ export async function takePartition(
     const range = await rangeOf()
     refuseGap({ topic, partition, cursor: position }, range)
     const began = performance.now()
-    const saved = await savedStates(session, { topic, partition, position, latenessMs }, log)
+    const saved = await savedStates(session, { topic, partition, position, latenessMs, rates }, log)
     const { states } = saved
     const from = Math.max(saved.position, 0)
     const { count, next } = await rebuildStates(states, session.readHistory(partition, from))
@@ -66,14 +68,14 @@ async function savedStates(
   of: CheckpointOf,
   log: Logger,
 ): Promise<{ states: AccountStates; position: number }> {
-  const nothing = { states: new AccountStates(of.latenessMs), position: -1 }
+  const nothing = { states: new AccountStates(of.latenessMs, of.rates), position: -1 }
   try {
     const saved = await session.findCheckpoint(of)
     if (saved === null) {
       log.info({ partition: of.partition }, 'no checkpoint: rebuilt from the table')
       return nothing
     }
-    return { states: await restoreStates(saved, of.latenessMs), position: saved.position }
+    return { states: await restoreStates(saved, of), position: saved.position }
   } catch (error) {
     // All else, a lost connection too, is tried again by the caller.
     if (!(error instanceof DamagedCheckpoint)) throw error

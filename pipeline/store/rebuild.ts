@@ -6,8 +6,8 @@ import { FEATURE_COUNT } from '../features/features.ts'
 
 const ROWS = 20_000
 
-/** Account, event time in milliseconds, amount in units, location, offset. */
-export type StateRow = [string, number, number, string, number]
+/** Account, event time in milliseconds, amount in units, currency, merchant, category, location, channel, offset. */
+export type StateRow = [string, number, number, string, string | null, string, string, Channel, number]
 
 /**
  * Brings a partition's state up to date: its stored transactions, in the order of their offsets, go through the very
@@ -29,7 +29,7 @@ export async function rebuildStates(
     for (const row of rows) states.observe(transactionOf(row), undo, features, 0)
     states.commit(undo)
     count += rows.length
-    next = rows[rows.length - 1][4] + 1
+    next = rows[rows.length - 1][8] + 1
   }
   return { count, next }
 }
@@ -45,7 +45,8 @@ export async function* readHistory(
     await client.query({
       text: `DECLARE history NO SCROLL CURSOR FOR
         SELECT account_id, (extract(epoch FROM timestamp) * 1000)::bigint AS ms,
-               (amount * ${AMOUNT_UNITS})::bigint AS units, location, kafka_offset
+               (amount * ${AMOUNT_UNITS})::bigint AS units, currency, merchant_id, merchant_category, location, channel,
+               kafka_offset
         FROM transactions WHERE kafka_partition = ${Math.trunc(partition)} AND kafka_offset >= ${Math.trunc(from)}
         ORDER BY kafka_offset`,
     })
@@ -61,15 +62,24 @@ export async function* readHistory(
 }
 
 /** What the state depends on; the rest of a transaction does not enter it. */
-const transactionOf = ([account_id, timestamp, amount, location]: StateRow): Transaction => ({
+const transactionOf = ([
+  account_id,
+  timestamp,
+  amount,
+  currency,
+  merchant_id,
+  merchant_category,
+  location,
+  channel,
+]: StateRow): Transaction => ({
   transaction_id: '',
   account_id,
   timestamp,
   amount,
-  currency: '',
-  merchant_id: null,
-  merchant_category: '',
+  currency,
+  merchant_id,
+  merchant_category,
   location,
-  channel: 'OTHER' satisfies Channel,
+  channel,
   is_fraud: null,
 })

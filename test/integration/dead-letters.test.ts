@@ -196,7 +196,9 @@ test('list, show and stats tell what was rejected, when and why, and leave nothi
   assert.match(missing.errors, /^error: there is no dead letter of .*\/0\/11; /m)
   const groups = await withAdmin(settings, (admin) => admin.listGroups())
   assert.deepEqual(
-    groups.groups.map((group) => group.groupId).filter((id) => id.includes(`${settings.KAFKA_GROUP_ID}-`)),
+    groups.groups
+      .map((group) => group.groupId)
+      .filter((id) => id.includes(`${settings.KAFKA_GROUP_ID}-dead-letters`)),
     [],
   )
 })

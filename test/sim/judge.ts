@@ -21,6 +21,7 @@ export const sensitiveModel: Model = {
     }
     return ((hash ^ (hash >>> 13)) >>> 0) / 2 ** 32
   },
+  explain: () => [],
 }
 
 export const scoreBatch = score(rules, sensitiveModel, THRESHOLD)

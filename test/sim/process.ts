@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Writers } from '../../pipeline/decode/writers.ts'
 import { FatalError } from '../../pipeline/errors.ts'
+import { NO_REFERENCES } from '../../pipeline/features/merchant-labels.ts'
+import { EUROS } from '../../pipeline/features/rates.ts'
 import { createMetrics } from '../../pipeline/metrics.ts'
 import { fraudPipeline } from '../../pipeline/pipeline.ts'
 import { KafkaSource } from '../../pipeline/source/kafka-source.ts'
@@ -51,6 +53,7 @@ export function startProcess(world: World): SimProcess {
     queueBatches: plan.queueBatches,
     withRecovery: simRecovery(world, `${host.name}-recovery`),
     latenessMs: plan.latenessMs,
+    rates: EUROS,
     laneOf: (partition) => laneName(partition % plan.lanes),
     log,
     writers,
@@ -76,6 +79,7 @@ export function startProcess(world: World): SimProcess {
   const stages = fraudPipeline({
     source: source.queue.stream,
     writers,
+    references: NO_REFERENCES,
     rules,
     model: sensitiveModel,
     threshold: THRESHOLD,
@@ -108,6 +112,7 @@ export function startProcess(world: World): SimProcess {
     write: simCheckpoints(world, `${host.name}-checkpoint`),
     everyMs: plan.checkpointMs,
     latenessMs: plan.latenessMs,
+    rates: EUROS,
     owned: () => source.owned(),
     metrics,
     log,

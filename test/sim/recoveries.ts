@@ -1,6 +1,7 @@
 import type { WriteCheckpoint } from '../../pipeline/store/checkpointer.ts'
 import type { StateRow } from '../../pipeline/store/rebuild.ts'
 import type { WithRecovery } from '../../pipeline/store/recovery.ts'
+import type { Channel } from '../../schemas/transaction.ts'
 import type { Row } from '../support/copy-parser.ts'
 import { connect } from './connections.ts'
 import type { World } from './world.ts'
@@ -57,7 +58,11 @@ export const stateRow = (row: Row): StateRow => [
   row.account_id as string,
   row.timestamp as number,
   Number(row.amount),
+  row.currency as string,
+  row.merchant_id as string | null,
+  row.merchant_category as string,
   row.location as string,
+  row.channel as Channel,
   row.kafka_offset as number,
 ]
 

@@ -17,7 +17,7 @@ export async function checkStates(world: World, quiet: ReadonlyMap<string, strin
     const states = new AccountStates(plan.latenessMs)
     let next = 0
     const advance = async (position: number) => {
-      const some = rows.filter(([, , , , offset]) => offset >= next && offset < position)
+      const some = rows.filter(({ 8: offset }) => offset >= next && offset < position)
       if (some.length > 0) await rebuildStates(states, oneByOne([some]))
       next = position
       return digestsOf(states)

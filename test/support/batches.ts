@@ -22,7 +22,11 @@ export function batchOf(transactions: Transaction[], owner = ownership(), from =
 }
 
 /** A model that gives the same score to everything. */
-export const constantModel = (value: number): Model => ({ version: 'constant', score: () => value })
+export const constantModel = (value: number): Model => ({
+  version: 'constant',
+  score: () => value,
+  explain: () => [],
+})
 
 /** Features and scores of the transactions, judged in one batch. */
 export function judge(

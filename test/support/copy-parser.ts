@@ -54,6 +54,7 @@ const COLUMNS: [string, Reader][] = [
   ['location', text],
   ['channel', text],
   ['is_fraud', boolean],
+  ['amount_ratio', real],
   ['score', real],
   ['is_anomaly', boolean],
   ['alert_reason', text],

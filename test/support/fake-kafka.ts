@@ -2,6 +2,7 @@ import { setImmediate as soon } from 'node:timers/promises'
 import type { Kafka } from 'kafkajs'
 import type { Batch } from '../../pipeline/batch.ts'
 import type { SourceRecord } from '../../pipeline/errors.ts'
+import { EUROS } from '../../pipeline/features/rates.ts'
 import { KafkaSource, type KafkaSourceOptions } from '../../pipeline/source/kafka-source.ts'
 import type { RecoverySession } from '../../pipeline/store/recovery.ts'
 import type { Claimed } from '../../pipeline/store/sql.ts'
@@ -103,6 +104,7 @@ export async function startedSource(
     queueBatches: 10,
     withRecovery: (use) => use(session),
     latenessMs: DAY,
+    rates: EUROS,
     laneOf: () => 'lane',
     log: quiet,
     writers: options.writers ?? (await knowingOurs()),

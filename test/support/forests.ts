@@ -1,4 +1,5 @@
 import type { IsolationForest } from '../../pipeline/models/isolation-forest.ts'
+import type { Explained } from '../../pipeline/models/tree-shap.ts'
 import { createRandom } from '../../pipeline/produce/random.ts'
 
 /** An isolation forest as the paper draws it: nodes that hold nodes. Independent of the arrays' walk. */
@@ -25,4 +26,14 @@ export function averagePath(n: number): number {
 export function cloud(count: number, width: number, seed: number): number[][] {
   const random = createRandom(seed)
   return Array.from({ length: count }, () => Array.from({ length: width }, () => random.normal()))
+}
+
+/** Mean over the training rows of the sum of the leaves that they reach. */
+export function expectedValue({ trees, cover }: Pick<Explained, 'trees' | 'cover'>): number {
+  const mean = (node: number): number => {
+    if (trees.input[node] === 255) return trees.threshold[node]
+    const low = trees.left[node]
+    return (cover[low] * mean(low) + cover[low + 1] * mean(low + 1)) / (cover[low] + cover[low + 1])
+  }
+  return trees.roots.reduce((sum, root) => sum + mean(root), 0)
 }

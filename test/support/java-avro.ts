@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheDirectory, findPrograms } from '../../deploy/local/download.ts'
+import { findPrograms } from '../../deploy/local/download.ts'
 import { findJava } from '../../deploy/local/java.ts'
+import { cacheDirectory } from '../../schemas/cache-directory.ts'
 import { loadSettings } from '../../schemas/settings.ts'
 
 const program = fileURLToPath(new URL('./AvroTransactions.java', import.meta.url))

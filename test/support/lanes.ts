@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Batch, Ownership } from '../../pipeline/batch.ts'
+import { NO_REFERENCES } from '../../pipeline/features/merchant-labels.ts'
 import { createMetrics } from '../../pipeline/metrics.ts'
 import type { Model } from '../../pipeline/models/model.ts'
 import { fraudPipeline } from '../../pipeline/pipeline.ts'
@@ -37,6 +38,7 @@ export function runPipeline({ source, lanes = 2, size = 2, ...options }: RunOpti
   const done = fraudPipeline({
     source: Readable.from(source, { highWaterMark: size }),
     writers: writersOf(options.registry ?? registryOf()),
+    references: NO_REFERENCES,
     rules: loadRules(),
     model: options.model ?? constantModel(0),
     threshold: 0.7,

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import type pg from 'pg'
+import { locationsAt, locationsOf } from '../../pipeline/features/account-block.ts'
+import type { AccountRecord } from '../../pipeline/features/account-record.ts'
 import type { AccountStates } from '../../pipeline/features/account-states.ts'
-import { type AccountRecord, decodeStates } from '../../pipeline/features/state-codec.ts'
+import { slabOf } from '../../pipeline/features/block-pool.ts'
+import { EUROS } from '../../pipeline/features/rates.ts'
+import { decodeStates } from '../../pipeline/features/state-codec.ts'
 import type { PipelineSettings } from '../../pipeline/main.ts'
 import { findCheckpoint } from '../../pipeline/store/checkpoints.ts'
 import { takePartition } from '../../pipeline/store/ownerships.ts'
@@ -39,6 +43,7 @@ export async function stateDigests(
       const { states } = await takePartition(topic, partition, async () => range, {
         withRecovery: (use) => use(onlooker(client, position, origin)),
         latenessMs: ALLOWED_LATENESS * 3_600_000,
+        rates: EUROS,
         laneOf: () => 'nobody',
         log: strict,
       })
@@ -87,17 +92,20 @@ async function* copied(pieces: Iterable<Buffer>): AsyncGenerator<Buffer> {
 }
 
 /**
- * Numbers to the bit; of the events those that a window may still reach (see recordOf); locations by name, since their
- * numbers differ from run to run, and in the order that they have, since it decides which one is forgotten.
+ * The block to the bit, with its places by name, since their numbers differ from run to run, and in the order that they
+ * have, since it decides which one is forgotten.
  */
-function digestOf(
-  { id, count, mean, m2, newest, events, locations }: AccountRecord,
-  names: string[],
-): string {
-  const named = locations.map((value, i) => (i % 2 === 0 ? names[value] : value))
+function digestOf({ id, block }: AccountRecord, names: string[]): string {
+  const slab = slabOf(block)
+  const places: string[] = []
+  for (let i = 0; i < locationsOf(slab, 0); i++) {
+    const at = 2 * (locationsAt(0) + 2 * i)
+    places.push(names[slab.u32[at]])
+    slab.u32[at] = i
+  }
   return createHash('sha256')
-    .update(JSON.stringify([id, named]))
-    .update(new Float64Array([count, mean, m2, newest, ...events]))
+    .update(JSON.stringify([id, places]))
+    .update(new Uint8Array(block.buffer))
     .digest('hex')
 }
 

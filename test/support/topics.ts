@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import kafkajs, { type Admin, type KafkaMessage, type Message } from 'kafkajs'
-import { kafkaSink } from '../../pipeline/produce/sink.ts'
+import { kafkaSink, labelSink } from '../../pipeline/produce/sink.ts'
 import { createKafka } from '../../schemas/kafka.ts'
+import type { Label } from '../../schemas/label.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { transactionSchemaId } from '../../schemas/registry.ts'
 import type { Needed } from '../../schemas/settings.ts'
@@ -27,14 +28,28 @@ export async function sendTransactions(settings: KafkaSettings, transactions: Tr
   }
 }
 
-/** Sends messages as they are to the transactions topic, in order. */
-export async function sendMessages(settings: KafkaSettings, messages: Message[]): Promise<void> {
+/** Sends labels the way `npm run labels` does. Resolves when all are acknowledged. */
+export async function sendLabels(settings: KafkaSettings, labels: Label[]): Promise<void> {
+  const sink = await labelSink({ settings, log: quiet })
+  try {
+    await sink.send(labels)
+  } finally {
+    await sink.close()
+  }
+}
+
+/** Sends messages as they are to the transactions topic or another one, in order. */
+export async function sendMessages(
+  settings: KafkaSettings,
+  messages: Message[],
+  topic = settings.TRANSACTIONS_TOPIC,
+): Promise<void> {
   const producer = kafkaOf(settings).producer({
     createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
   })
   await producer.connect()
   try {
-    await producer.send({ topic: settings.TRANSACTIONS_TOPIC, messages, acks: -1 })
+    await producer.send({ topic, messages, acks: -1 })
   } finally {
     await producer.disconnect()
   }

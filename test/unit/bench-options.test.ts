@@ -28,6 +28,15 @@ test('all of the outage can be chosen', () => {
   )
 })
 
+test('without options the stages are those of a million accounts', () => {
+  assert.deepEqual(parsed('stages'), { accounts: 1_000_000, records: 300_000 })
+  assert.deepEqual(parsed('stages', '--accounts', '50_000', '--json'), {
+    accounts: 50_000,
+    records: 300_000,
+    json: true,
+  })
+})
+
 test('what is no whole number, or too small to work, is refused with what is expected', () => {
   for (const args of ['--seconds 0', '--records 1.5', '--heap-mb 16', '--seed -1', '--seconds ten']) {
     assert.throws(

@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { type ForestArtifact, packForest, versionOf } from '../../pipeline/models/artifact.ts'
 import { calibrate, calibrated } from '../../pipeline/models/calibration.ts'
 import { FOREST_INPUTS, forestInputs } from '../../pipeline/models/inputs.ts'
 import { rawScore, trainIsolationForest } from '../../pipeline/models/isolation-forest.ts'
-import {
-  type Artifact,
-  defaultArtifact,
-  openModel,
-  packForest,
-  versionOf,
-} from '../../pipeline/models/model.ts'
+import { defaultArtifact, openModel } from '../../pipeline/models/model.ts'
 import { createRandom } from '../../pipeline/produce/random.ts'
 import { featureRow } from '../support/batches.ts'
 import { cloud } from '../support/forests.ts'
@@ -77,7 +72,7 @@ const forest = trainIsolationForest(Float64Array.from(rows.flat()), FOREST_INPUT
   random: createRandom(5).unit,
 })
 const calibration = calibrate(Float64Array.from(rows, (row) => rawScore(forest, Float64Array.from(row))))
-const artifact: Artifact = {
+const artifact: ForestArtifact = {
   kind: 'isolation-forest',
   features: [...FOREST_INPUTS],
   forest: packForest(forest),
@@ -117,7 +112,7 @@ test('a model for other features is refused, telling both lists', () => {
   assert.throws(() => openModel(other), /trained on \[amount,.*this version computes \[amount_ratio_log/)
 })
 
-const damages: [string, (model: Artifact) => void][] = [
+const damages: [string, (model: ForestArtifact) => void][] = [
   ['another kind', (m) => Object.assign(m, { kind: 'lightgbm' })],
   ['no calibration', (m) => Object.assign(m, { calibration: undefined })],
   ['a knot without a score', (m) => void m.calibration.score.pop()],
@@ -145,6 +140,7 @@ test('the shipped model opens, finds a quiet transaction quiet and a drained acc
   const usual = {
     account_count: 50,
     account_mean: 40,
+    usual_amount: 40,
     count_1h: 0,
     count_24h: 1,
     sum_24h: 30,

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Batch } from '../../pipeline/batch.ts'
-import type { Anomaly } from '../../pipeline/stages/score.ts'
+import { FEATURE_COUNT } from '../../pipeline/features/features.ts'
+import type { Anomaly } from '../../pipeline/stages/reasons.ts'
 import { COLUMNS, CopyEncoder } from '../../pipeline/store/copy-encoder.ts'
 import { CHANNELS, type Transaction } from '../../schemas/transaction.ts'
 import { batchOf, ownership } from '../support/batches.ts'
@@ -12,6 +13,9 @@ import { NOON, transaction } from '../support/transactions.ts'
 const CHUNK = 256 * 1024
 const BUFFER = 4 * 1024 * 1024
 
+/** Unknown in every third row. */
+const ratioOf = (row: number): number => (row % 3 === 2 ? Number.NaN : (row + 1) / 3)
+
 function scored(
   transactions: Transaction[],
   anomalies: [number, Anomaly][] = [],
@@ -19,6 +23,9 @@ function scored(
   partition = 3,
 ): Batch {
   const batch = batchOf(transactions, ownership({ partition }), from)
+  batch.features = new Float64Array(transactions.length * FEATURE_COUNT).map((_, i) =>
+    ratioOf(Math.floor(i / FEATURE_COUNT)),
+  )
   batch.scores = Float32Array.from(transactions, (_, i) => i / 7)
   batch.anomalies = new Map(anomalies)
   return batch
@@ -31,6 +38,7 @@ function expectedRow(batch: Batch, row: number): Row {
   return {
     ...texts,
     amount: BigInt(amount),
+    amount_ratio: Number.isNaN(ratioOf(row)) ? null : Math.fround(ratioOf(row)),
     score: batch.scores[row],
     is_anomaly: anomaly !== undefined,
     alert_reason: anomaly?.reasons[0].code ?? null,

@@ -108,17 +108,24 @@ test('the inputs of a transaction are relative to its account, and quiet where s
     forestInputs(featureRow(given), 0, out)
     return [...out]
   }
-  const known = { amount: 99, account_count: 5, account_mean: 9, deviation: 2, count_1h: 1, sum_24h: 100 }
-  assert.deepEqual(inputs({ ...known, away_from_home: 1 }), [
+  const known = { amount: 99, account_count: 5, usual_amount: 9, deviation: 2, count_1h: 1, sum_24h: 100 }
+  const merchant = { big_14d: 2, run_frauds: 3 }
+  assert.deepEqual(inputs({ ...known, ...merchant, away_from_home: 1 }), [
     Math.log(100 / 10),
     2,
     Math.log1p(1),
     Math.log(200 / 10),
     1,
+    Math.log1p(2),
+    Math.log1p(3),
   ])
-  assert.deepEqual(inputs({ ...known, account_count: 4, count_1h: 0 }), [0, 0, 0, 0, 0], 'too little history')
+  assert.deepEqual(
+    inputs({ ...known, account_count: 4, count_1h: 0 }),
+    [0, 0, 0, 0, 0, 0, 0],
+    'too little history',
+  )
   const late = inputs({ ...known, count_1h: Number.NaN, sum_24h: Number.NaN })
-  assert.deepEqual(late, [Math.log(10), 2, 0, Math.log(10), 0], 'late: no windows')
+  assert.deepEqual(late, [Math.log(10), 2, 0, Math.log(10), 0, 0, 0], 'late: no windows')
   assert.equal(inputs({ ...known, deviation: 1e9 })[1], 12)
   assert.equal(inputs({ ...known, deviation: -1e9 })[1], -3)
   assert.equal(inputs({ ...known, sum_24h: 1e9 })[3], 3)

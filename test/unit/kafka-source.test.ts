@@ -110,6 +110,18 @@ test('holes that come while the queue is full are told as one, once it has room'
   await source.stop()
 })
 
+test('while the queue is full closing ends the wait for room', { timeout: 5000 }, async () => {
+  const kafka = fakeKafka()
+  const closing = new AbortController()
+  const { source, drained } = await startedSource(kafka, { queueBatches: 1, closing: closing.signal })
+  const taken = kafka.deliver(0, 0, records(0, 300))
+  await soon()
+  closing.abort()
+  await taken
+  assert.deepEqual(ranges(drained()), [[0, 0, 100]])
+  await source.stop()
+})
+
 test('a hole that waits for room is part of the next batch', async () => {
   const kafka = fakeKafka()
   const { source, drained } = await startedSource(kafka, { queueBatches: 1 })

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { cacheDirectory } from '../../deploy/local/download.ts'
 import { downloadedBytes } from '../../deploy/local/download-progress.ts'
 import { PortTaken, withFreePorts } from '../../deploy/local/free-ports.ts'
+import { cacheDirectory } from '../../schemas/cache-directory.ts'
 
 describe('free ports', () => {
   test('are all different, and those of the last start when they are free', async () => {
@@ -65,4 +67,18 @@ describe('the progress of a download', () => {
 test('the cache directory is the one that is set', () => {
   assert.equal(cacheDirectory('/somewhere/else'), '/somewhere/else')
   assert.match(cacheDirectory(undefined), /weir$/)
+})
+
+test('the cache directory is where the platform keeps caches, unless it is set', (t) => {
+  if (process.platform === 'darwin') return t.skip()
+  const { XDG_CACHE_HOME } = process.env
+  t.after(() => {
+    if (XDG_CACHE_HOME === undefined) delete process.env.XDG_CACHE_HOME
+    else process.env.XDG_CACHE_HOME = XDG_CACHE_HOME
+  })
+  process.env.XDG_CACHE_HOME = '/caches'
+  assert.equal(cacheDirectory(undefined), '/caches/weir')
+  assert.equal(cacheDirectory('/somewhere/else'), '/somewhere/else')
+  process.env.XDG_CACHE_HOME = ''
+  assert.equal(cacheDirectory(undefined), join(homedir(), '.cache', 'weir'))
 })

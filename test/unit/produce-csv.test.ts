@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import type { BadLine } from '../../pipeline/produce/batch.ts'
 import { MAX_LINE_BYTES } from '../../pipeline/produce/lines.ts'
 import { parseCsv } from '../../pipeline/produce/parse-csv.ts'
+import { transactionLines } from '../../pipeline/produce/parse-fields.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 
 const HEADER = 'transaction_id,account_id,timestamp,amount,merchant_category,location'
@@ -24,10 +25,11 @@ async function read(content: string | Buffer, chunkBytes = 1 << 20) {
     rounded: 0,
     warnings: [] as string[],
   }
-  for await (const batch of parseCsv(chunks(), (message) => result.warnings.push(message))) {
-    result.transactions.push(...batch.transactions)
-    result.bad.push(...batch.bad)
-    result.rounded += batch.rounded
+  const warn = (message: string) => void result.warnings.push(message)
+  for await (const { items, bad } of parseCsv(chunks(), transactionLines, warn)) {
+    result.transactions.push(...items.map((item) => item.transaction))
+    result.bad.push(...bad)
+    result.rounded += items.filter((item) => item.rounded).length
   }
   return result
 }

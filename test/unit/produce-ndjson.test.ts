@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { BadLine } from '../../pipeline/produce/batch.ts'
+import { transactionLines } from '../../pipeline/produce/parse-fields.ts'
 import { parseNdjson } from '../../pipeline/produce/parse-ndjson.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 
@@ -14,10 +15,11 @@ async function read(...lines: (string | Buffer)[]) {
     rounded: 0,
     warnings: [] as string[],
   }
-  for await (const batch of parseNdjson(chunks(), (message) => result.warnings.push(message))) {
-    result.transactions.push(...batch.transactions)
-    result.bad.push(...batch.bad)
-    result.rounded += batch.rounded
+  const warn = (message: string) => void result.warnings.push(message)
+  for await (const { items, bad } of parseNdjson(chunks(), transactionLines, warn)) {
+    result.transactions.push(...items.map((item) => item.transaction))
+    result.bad.push(...bad)
+    result.rounded += items.filter((item) => item.rounded).length
   }
   return result
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
+import { BadLines } from '../../pipeline/produce/bad-lines.ts'
 import { type Batch, take } from '../../pipeline/produce/batch.ts'
 import { conflictOf } from '../../pipeline/produce/options.ts'
 import { paced } from '../../pipeline/produce/paced.ts'
@@ -208,6 +209,14 @@ describe('a file', () => {
     )
   })
 
+  for (const name of ['x.json', 'x.json.gz', 'without-a-name']) {
+    test(`that is one JSON array is refused with what to do: ${name}`, async (t) => {
+      const array = `\n [${ndjson}]`
+      const content = name.endsWith('.gz') ? gzipSync(array) : array
+      await assert.rejects(open(t, name, content), /cannot read .*: it holds a JSON array; .*jq -c '\.\[\]'/)
+    })
+  }
+
   test('that is cut off within its gzip gives what it holds, then an error', async (t) => {
     const lines = Array.from({ length: 50_000 }, (_, i) => `t${i},a,2026-01-01,${i}.${i % 97}\n`)
     const whole = gzipSync(`transaction_id,account_id,timestamp,amount\n${lines.join('')}`)
@@ -216,6 +225,19 @@ describe('a file', () => {
     await assert.rejects(produce(file.batches, sink), /cannot read .*x.csv.gz: unexpected end of file/)
     assert.ok(stored.length > 10_000 && stored.length < 50_000, `${stored.length} were sent`)
   })
+})
+
+test('twenty bad lines are named, and then how many more there are', () => {
+  const notes: string[] = []
+  const badLines = new BadLines('x.csv', (text) => notes.push(text))
+  for (let line = 2; line < 22; line++) badLines.tell({ line, reason: 'none' })
+  badLines.tellRest()
+  assert.equal(notes.length, 20)
+  assert.equal(notes[0], 'x.csv: line 2: none')
+  badLines.tell({ line: 22, reason: 'none' })
+  badLines.tell({ line: 23, reason: 'none' })
+  badLines.tellRest()
+  assert.deepEqual(notes.slice(20), ['... and 2 more bad lines'])
 })
 
 describe('options', () => {

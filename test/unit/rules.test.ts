@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FEATURES } from '../../pipeline/features/features.ts'
 import { fillContext, fillIn, loadRules, type RuleContext } from '../../pipeline/rules/rules.ts'
 import { featureRow, judge, lastCodes } from '../support/batches.ts'
 import { type RuleText, rulesFile, rulesOf } from '../support/rules-file.ts'
@@ -12,7 +13,7 @@ function codesOf(
   features: Parameters<typeof featureRow>[0],
   changes: Parameters<typeof transaction>[0] = {},
 ) {
-  const context = fillContext({}, transaction(changes), featureRow(features), 0)
+  const context = fillContext({}, FEATURES, transaction(changes), featureRow(features), 0)
   return rules.filter((rule) => rule.hits(context)).map((rule) => rule.code)
 }
 
@@ -30,20 +31,20 @@ test('the eleventh transaction in an hour is flagged, the tenth is not, nor the 
   assert.deepEqual(lastCodes(judge(apart(HOUR / 10 - 1, 11))), ['MANY_IN_AN_HOUR'])
 })
 
-test('a deviation counts from the sixth earlier transaction on', () => {
+test('a deviation counts from the tenth earlier transaction on', () => {
   const apart = (count: number) =>
     Array.from({ length: count }, (_, i) =>
       transaction({ timestamp: NOON + i * HOUR, amount: 100_0000 + (i % 2) * 1_0000 }),
     )
-  const far = transaction({ timestamp: NOON + 10 * HOUR, amount: 200_0000 })
-  assert.deepEqual(lastCodes(judge([...apart(5), far])), [])
-  assert.deepEqual(lastCodes(judge([...apart(6), far])), ['HIGH_DEVIATION'])
+  const far = transaction({ timestamp: NOON + 20 * HOUR, amount: 200_0000 })
+  assert.deepEqual(lastCodes(judge([...apart(9), far])), [])
+  assert.deepEqual(lastCodes(judge([...apart(10), far])), ['HIGH_DEVIATION'])
 })
 
 test('a deviation of exactly 5 is high, just below it is not, nor far below the mean', () => {
-  assert.deepEqual(codesOf({ deviation: 5, account_count: 6 }), ['HIGH_DEVIATION'])
-  assert.deepEqual(codesOf({ deviation: 5 - 1e-12, account_count: 6 }), [])
-  assert.deepEqual(codesOf({ deviation: -50, account_count: 6 }), [])
+  assert.deepEqual(codesOf({ deviation: 5, account_count: 10 }), ['HIGH_DEVIATION'])
+  assert.deepEqual(codesOf({ deviation: 5 - 1e-12, account_count: 10 }), [])
+  assert.deepEqual(codesOf({ deviation: -50, account_count: 10 }), [])
 })
 
 test('gambling is flagged away from a known home only', () => {
@@ -66,20 +67,21 @@ test('a rule sees every feature and the texts of the transaction', (t) => {
   const [rule] = rulesOf(t, {
     code: 'ALL',
     score: 1,
-    when: `amount == 1.0 && account_count == 2.0 && account_mean == 3.0 && deviation == 4.0 && count_1h == 5.0 &&
-      sum_1h == 6.0 && count_24h == 7.0 && sum_24h == 8.0 && away_from_home == 9.0 && late == 10.0 &&
-      merchant_category == "Fuel" && location == "Lyon" && channel == "ATM" && currency == "CHF"`,
+    when: [
+      ...FEATURES.map((name, i) => `${name} == ${i + 1}.0`),
+      'merchant_category == "Fuel" && location == "Lyon" && channel == "ATM" && currency == "CHF"',
+    ].join(' && '),
   }).rules
   const tx = transaction({ merchant_category: 'Fuel', channel: 'ATM', currency: 'CHF' })
-  const row = Float64Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-  assert.equal(rule.hits(fillContext({}, tx, row, 1)), true)
-  assert.equal(rule.hits(fillContext({}, { ...tx, currency: 'EUR' }, row, 1)), false)
+  const row = Float64Array.from([0, ...FEATURES.keys()], (_, i) => i)
+  assert.equal(rule.hits(fillContext({}, FEATURES, tx, row, 1)), true)
+  assert.equal(rule.hits(fillContext({}, FEATURES, { ...tx, currency: 'EUR' }, row, 1)), false)
 })
 
 test('a rule that fails on a transaction does not hit, and stops nothing', (t) => {
   const { rules } = rulesOf(t, { code: 'NUMBER', score: 1, when: 'location != "" && int(location) > 5' })
   const hits = (location: string) =>
-    rules[0].hits(fillContext({}, transaction({ location }), featureRow({}), 0))
+    rules[0].hits(fillContext({}, FEATURES, transaction({ location }), featureRow({}), 0))
   assert.deepEqual([hits('6'), hits('Lyon'), hits('')], [true, false, false])
 })
 
@@ -147,4 +149,19 @@ test('the version tells the content, not the layout of the file', (t) => {
   )
   assert.notEqual(version('rules:\n  - { code: A, score: 0.9, when: "true", message: x }\n'), one)
   assert.match(one, /^rules-[0-9a-f]{12}$/)
+})
+
+test('a check is told of a comparison with a number, not of a calculation or a text', (t) => {
+  const checks = (when: string) =>
+    rulesOf(t, { code: 'A', score: 1, when }).rules[0].checks.map(
+      ({ feature, operator, limit }) => `${feature} ${operator} ${limit}`,
+    )
+  assert.deepEqual(checks('amount>=1500.0 && deviation < -2.5'), ['amount >= 1500', 'deviation < -2.5'])
+  assert.deepEqual(checks('amount > 1e3'), ['amount > 1000'])
+  assert.deepEqual(checks('amount >= 2.0 * account_mean || amount > 3.0 + account_mean'), [])
+})
+
+test('a message shows variables only', (t) => {
+  const rule = { code: 'A', score: 1, when: 'amount > 1.0', message: 'What {constructor}?' }
+  assert.throws(() => rulesOf(t, rule), /no variable/)
 })

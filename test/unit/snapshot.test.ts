@@ -4,31 +4,10 @@ import fc from 'fast-check'
 import { AccountStates, type Snapshot } from '../../pipeline/features/account-states.ts'
 import { FEATURE_COUNT } from '../../pipeline/features/features.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
+import { histories } from '../support/histories.ts'
 
 const HOUR = 3_600_000
 const LATENESS = 24 * HOUR
-
-const transaction = fc
-  .record({
-    account: fc.integer({ min: 0, max: 5 }),
-    at: fc.integer({ min: 0, max: 100 * HOUR }),
-    amount: fc.integer({ min: 0, max: 1e13 - 1 }),
-    location: fc.constantFrom('', 'Oulu', 'Turku', 'Åbo', 'Kraków'),
-  })
-  .map(
-    ({ account, at, amount, location }): Transaction => ({
-      transaction_id: 't',
-      account_id: `account-ü-${account}`,
-      timestamp: Date.UTC(2026, 0, 1) + at,
-      amount,
-      currency: 'EUR',
-      merchant_id: null,
-      merchant_category: '',
-      location,
-      channel: 'OTHER',
-      is_fraud: null,
-    }),
-  )
 
 /** Features of the transactions, as one batch that is committed. */
 function observeAll(states: AccountStates, transactions: Transaction[]): Float64Array {
@@ -48,8 +27,8 @@ async function* cut(snapshot: Snapshot, bytes: number): AsyncGenerator<Buffer> {
 test('a restored snapshot judges what follows as the original does, wherever its pieces are cut', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(transaction, { maxLength: 60 }),
-      fc.array(transaction, { maxLength: 30 }),
+      histories(60),
+      histories(30),
       fc.integer({ min: 1, max: 200 }),
       async (before, after, bytes) => {
         const original = new AccountStates(LATENESS)
@@ -69,10 +48,10 @@ test('a restored snapshot judges what follows as the original does, wherever its
 test('a snapshot leaves out the batches in flight, and what happens to the state while it is read', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(fc.array(transaction, { maxLength: 20 }), { minLength: 1, maxLength: 6 }),
+      fc.array(histories(20), { minLength: 1, maxLength: 6 }),
       fc.nat({ max: 6 }),
       fc.boolean(),
-      fc.array(transaction, { maxLength: 20 }),
+      histories(20),
       async (batches, uncommitted, undone, after) => {
         const committed = batches.slice(0, Math.max(0, batches.length - uncommitted))
         const states = new AccountStates(LATENESS)
@@ -104,7 +83,7 @@ test('a snapshot leaves out the batches in flight, and what happens to the state
 
 test('a snapshot that ends too early is refused', async () => {
   const states = new AccountStates(LATENESS)
-  observeAll(states, fc.sample(transaction, 20))
+  observeAll(states, fc.sample(histories(20), 1)[0])
   const snapshot = states.snapshot([])
   const all = Buffer.concat([...snapshot.pieces()].map((piece) => Buffer.from(piece)))
   const cutShort = (async function* () {

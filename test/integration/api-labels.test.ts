@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Database, Query } from '../../api/sql/database.ts'
+import { changeStatus } from '../../api/sql/statuses.ts'
+import { GENUINE, kindOf, PLAIN_FRAUD } from '../../pipeline/features/label-events.ts'
+import { newestLabel, readDayEvents } from '../../pipeline/store/label-queries.ts'
+import { createClient, withClient } from '../../schemas/database.ts'
+import { query } from '../harness.ts'
+import { DAY } from '../support/transactions.ts'
+import { open, type Row } from './api-rows.ts'
+
+interface StoredLabel {
+  origin: string
+  is_fraud: boolean | null
+}
+
+const labelsOf = (url: string) => query<StoredLabel>(url, 'SELECT origin, is_fraud FROM labels ORDER BY id')
+
+/** What the last label says; undefined where there is none. */
+async function lastWord(url: string, id = 'T'): Promise<boolean | null | undefined> {
+  const [last] = await query<StoredLabel>(url, 'SELECT is_fraud FROM last_labels WHERE transaction_id = $1', [
+    id,
+  ])
+  return last?.is_fraud
+}
+
+const T: Row = { id: 'T', time: '2026-11-24T09:30:00.123456Z' }
+
+test('an analyst’s FRAUD and DISMISSED are labels, with the key’s name and the transaction’s very time', async (t) => {
+  const { put, url } = await open(t, [T, { id: 'other' }])
+  await put('T', { new_status: 'FRAUD' })
+  const [{ distance, ...label }] = await query<{ distance: number }>(
+    url,
+    `SELECT l.is_fraud, origin, l.timestamp = t.timestamp AS same_time,
+            abs(extract(epoch FROM now() - known_at))::float8 AS distance
+     FROM labels l JOIN transactions t USING (transaction_id)`,
+  )
+  assert.deepEqual(label, { is_fraud: true, origin: 'analyst:API_KEY', same_time: true })
+  assert.ok(distance < 60, `known ${distance} s from now`)
+  await put('T', { new_status: 'DISMISSED' })
+  assert.equal(await lastWord(url), false)
+  assert.equal(await lastWord(url, 'other'), undefined)
+  const origin = 'analyst:API_KEY'
+  assert.deepEqual(await labelsOf(url), [
+    { origin, is_fraud: true },
+    { origin, is_fraud: false },
+  ])
+})
+
+test('a status that is no verdict, the same status again and a lost race write no label', async (t) => {
+  const { put, url } = await open(t, [T])
+  await put('T', { new_status: 'INVESTIGATED' })
+  await put('T', { new_status: 'NEW' })
+  assert.deepEqual(await labelsOf(url), [])
+  await put('T', { new_status: 'FRAUD' })
+  await put('T', { new_status: 'FRAUD' })
+  const late = await put('T', { new_status: 'DISMISSED' }, { 'If-Match': '"1"' })
+  assert.equal(late.status, 409)
+  assert.equal((await labelsOf(url)).length, 1)
+})
+
+test('a verdict that is taken back leaves no word, and the history of it', async (t) => {
+  const { put, url } = await open(t, [T])
+  await put('T', { new_status: 'FRAUD' })
+  await put('T', { new_status: 'NEW' })
+  assert.equal(await lastWord(url), null)
+  await put('T', { new_status: 'INVESTIGATED' })
+  assert.equal((await labelsOf(url)).length, 2, 'nothing is left to take back')
+})
+
+test('a verdict that is taken back leaves what others said last', async (t) => {
+  const { put, url } = await open(t, [T])
+  await query(
+    url,
+    `INSERT INTO labels (transaction_id, timestamp, is_fraud, origin, known_at)
+     VALUES ('T', $1, false, 'chargeback', '2026-11-24T10:00Z'), ('T', $1, true, 'chargeback', '2026-11-24T11:00Z')`,
+    [T.time],
+  )
+  await put('T', { new_status: 'DISMISSED' })
+  assert.equal(await lastWord(url), false)
+  await put('T', { new_status: 'INVESTIGATED' })
+  assert.equal(await lastWord(url), true)
+})
+
+test('what features learn of merchants is what analysts said, and no more once it is taken back', async (t) => {
+  const { put, url } = await open(t, [T])
+  const kinds = () =>
+    withClient({ connectionString: url, application_name: 'weir-test' }, async (client) => {
+      const known = { until: '2199-01-01T00:00:00Z', seen: await newestLabel(client) }
+      await client.query('BEGIN')
+      const day = Math.floor(Date.parse(T.time!) / DAY)
+      return [...(await readDayEvents(client, day, known)).of('M-1')].map(kindOf)
+    })
+  assert.deepEqual(await kinds(), [GENUINE])
+  await put('T', { new_status: 'FRAUD' })
+  assert.deepEqual(await kinds(), [PLAIN_FRAUD])
+  await put('T', { new_status: 'NEW' })
+  assert.deepEqual(await kinds(), [GENUINE])
+})
+
+test('when the label cannot be written the status and the audit stay', async (t) => {
+  const { put, statusOf, url, audit } = await open(t, [T])
+  await query(url, 'ALTER TABLE labels ADD CHECK (NOT is_fraud)')
+  assert.equal((await put('T', { new_status: 'FRAUD' })).status, 500)
+  assert.equal(await statusOf('T'), 'NEW')
+  assert.deepEqual(await audit(), [])
+  assert.equal((await put('T', { new_status: 'DISMISSED' })).status, 200)
+  assert.equal(await lastWord(url), false)
+})
+
+test('of two the one who decides last has the last word, though he may have begun first', async (t) => {
+  const { put, url } = await open(t, [T])
+  const client = createClient({ connectionString: url, application_name: 'weir-test' })
+  await client.connect()
+  const database = {
+    // Held up after BEGIN, while another one decides.
+    async transaction<R>(work: (query: Query) => Promise<R>): Promise<R> {
+      await client.query('BEGIN')
+      await put('T', { new_status: 'DISMISSED' })
+      const result = await work(async (text, values) => (await client.query(text, values)).rows)
+      await client.query('COMMIT')
+      return result
+    },
+  }
+  const change = { transaction_id: 'T', new_status: 'FRAUD', actor: 'another', request_id: 'r' } as const
+  await changeStatus(database as Database, change).finally(() => client.end())
+  assert.equal(await lastWord(url), true)
+})
+
+test('of several who decide at once, the label that counts is the status that is left', async (t) => {
+  const { put, statusOf, url, audit } = await open(t, [T])
+  for (let round = 0; round < 10; round++) {
+    await Promise.all(
+      ['FRAUD', 'DISMISSED', 'FRAUD', 'DISMISSED'].map((new_status) => put('T', { new_status })),
+    )
+    assert.equal(await lastWord(url), (await statusOf('T')) === 'FRAUD', `round ${round}`)
+  }
+  assert.equal((await labelsOf(url)).length, (await audit()).length)
+})

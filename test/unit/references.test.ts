@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createBatch } from '../../pipeline/batch.ts'
+import { FatalError } from '../../pipeline/errors.ts'
+import { F } from '../../pipeline/features/features.ts'
+import { DayEvents, GENUINE } from '../../pipeline/features/label-events.ts'
+import { firstReference } from '../../pipeline/features/reference-builder.ts'
+import { ReferenceDay } from '../../pipeline/features/reference-day.ts'
+import { features } from '../../pipeline/stages/features.ts'
+import { StoredReferences, type StoredReferencesOptions } from '../../pipeline/store/references.ts'
+import { createLogger } from '../../schemas/log.ts'
+import { ownership } from '../support/batches.ts'
+import { DAY, NOON, transaction } from '../support/transactions.ts'
+
+const TODAY = Math.floor(NOON / DAY)
+const DELAY = 7
+
+/** The reference of a day on which one transaction of m-1 becomes known. */
+function referenceOf(day: number) {
+  const due = new DayEvents(day - DELAY)
+  due.add('m-1', due.day * DAY, GENUINE)
+  return firstReference(due, DELAY)
+}
+
+const storedReferences = (
+  ensure: StoredReferencesOptions['ensure'],
+  { closing = new AbortController().signal } = {},
+) => new StoredReferences({ ensure, log: createLogger('test', 'silent'), closing })
+
+const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code })
+
+test('a database that is away is waited for, and told so', async () => {
+  const asked: [number[], boolean][] = []
+  const waiting: boolean[] = []
+  const references = storedReferences(async (days, isBlocked) => {
+    asked.push([[...days], isBlocked])
+    waiting.push(references.isWaiting)
+    if (asked.length === 1) throw failure('ECONNREFUSED')
+    if (asked.length === 2) throw failure('55P03')
+    return days.map(referenceOf)
+  })
+  assert.equal(references.get(TODAY), undefined)
+  const [reference] = await references.load([TODAY])
+  assert.equal(references.get(TODAY), reference)
+  assert.deepEqual(asked, [
+    [[TODAY], false],
+    [[TODAY], false],
+    [[TODAY], true],
+  ])
+  assert.deepEqual([...waiting, references.isWaiting], [false, true, true, false])
+})
+
+test('what takes long without an error is no trouble with the database, and told as such', async () => {
+  const told: boolean[][] = []
+  const references = storedReferences(async (days) => {
+    told.push([references.isLoading, references.isWaiting])
+    return days.map(referenceOf)
+  })
+  await references.load([TODAY])
+  assert.deepEqual(
+    [...told, [references.isLoading, references.isWaiting]],
+    [
+      [true, false],
+      [false, false],
+    ],
+  )
+})
+
+test('what no retry mends ends the pipeline, and closing ends the tries', async () => {
+  const refused = storedReferences(() => Promise.reject(failure('42501')))
+  await assert.rejects(
+    refused.load([TODAY]),
+    (error) => error instanceof FatalError && /2026-11-24/.test(error.message),
+  )
+  const away = storedReferences(() => Promise.reject(failure('ECONNREFUSED')), {
+    closing: AbortSignal.abort(),
+  })
+  await assert.rejects(away.load([TODAY]), /ECONNREFUSED/)
+})
+
+test('as much stays in memory as it is allowed, and two days at least', async () => {
+  const kept = async (events: number) => {
+    const due = new DayEvents(TODAY)
+    for (let i = 0; i < events; i++) due.add('m-1', TODAY * DAY + i, GENUINE)
+    const { parts } = firstReference(due, DELAY)
+    const references = storedReferences(async (days) =>
+      days.map((day) => new ReferenceDay({ ...parts, day })),
+    )
+    for (let day = 0; day < 7; day++) await references.load([day])
+    return [0, 1, 2, 3, 4, 5, 6].filter((day) => references.get(day) !== undefined)
+  }
+  assert.deepEqual(await kept(1), [0, 1, 2, 3, 4, 5, 6])
+  assert.deepEqual(await kept(3_000_000), [2, 3, 4, 5, 6])
+  assert.deepEqual(await kept(9_000_000), [5, 6])
+})
+
+test('a batch waits for its days before it touches any state, and keeps them though others go from memory', async () => {
+  const owner = ownership()
+  const states: number[] = []
+  const references = storedReferences(async (days) => {
+    states.push(owner.states.accounts)
+    return days.map(referenceOf)
+  })
+  const stage = features(references)
+  const batch = createBatch(owner, 0, 3, [])
+  batch.transactions = [1, 0, 1, 9].map((days) => transaction({ timestamp: NOON + days * DAY }))
+  const judged = stage(batch)
+  assert.ok(judged instanceof Promise)
+  await judged
+  assert.deepEqual(states, [0])
+  assert.deepEqual(
+    batch.transactions.map(
+      (_, row) => batch.features[(row * batch.features.length) / 4 + F.merchant_known_30d],
+    ),
+    [1, 1, 1, 1],
+  )
+  const next = createBatch(owner, 3, 4, [])
+  next.transactions = [transaction({ timestamp: NOON + DAY })]
+  assert.ok(!(stage(next) instanceof Promise), 'what is loaded is not waited for')
+  const forgetful = features({ get: () => undefined, load: async (days) => days.map(referenceOf) })
+  assert.ok(!(forgetful(batch) instanceof Promise), 'it is judged again by what it has')
+})
