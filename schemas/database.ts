@@ -31,7 +31,12 @@ export const createClient = (options: ConnectionOptions): pg.Client => new pg.Cl
 
 /** A pool whose idle connections' errors are logged instead of ending the process. */
 export function createPool(options: ConnectionOptions & { size: number }, log: Logger): pg.Pool {
-  const pool = new pg.Pool({ ...configuration(options), max: options.size })
+  const pool = new pg.Pool({
+    ...configuration(options),
+    max: options.size,
+    // A process that is stopped in a transaction keeps its locks from all others.
+    idle_in_transaction_session_timeout: 10_000,
+  })
   pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection was lost'))
   return pool
 }

@@ -5,7 +5,7 @@ import { type StartOptions, start } from './start.ts'
 
 const AFTER_HELP = `
 Starts a real Kafka, schema registry and PostgreSQL (whatever of KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL
-is set is used instead), the pipeline, the API with its page, and traffic of the simulator. Ctrl-C ends it all; without
+is set is used instead, with --yes), the pipeline, the API with its page, and traffic of the simulator. Ctrl-C ends it all; without
 --keep nothing is left. With --once the API is not started: the command ends when the file is stored.`
 
 export function command(): Command {
@@ -15,9 +15,10 @@ export function command(): Command {
     .option('--once', 'with --file: end when all of it is stored')
     .option('--json', 'with --once: print one JSON object on stdout, and nothing else')
     .option('--keep <directory>', 'keep the data in this directory, and go on with what it holds')
+    .option('--yes', 'write sample traffic to the servers that KAFKA_BROKERS or DATABASE_URL name')
     .option('--rate <n>', 'sample transactions a second', positive, 500)
     .addHelpText('after', AFTER_HELP)
-    .action(async (options: StartOptions, self: Command) => {
+    .action(async (options: StartOptions & { yes?: boolean }, self: Command) => {
       if (options.once && options.file === undefined) self.error('error: --once needs --file')
       if (options.json && !options.once) self.error('error: --json needs --once')
       if (options.file !== undefined) await mustBeReadable(options.file)
@@ -25,6 +26,14 @@ export function command(): Command {
       if (settings.NODE_ENV === 'production')
         self.error(
           'error: this sends simulated transactions; in production use `npm run pipeline` and `npm run api`',
+        )
+      const named = (['KAFKA_BROKERS', 'DATABASE_URL'] as const).filter(
+        (name) => settings[name] !== undefined,
+      )
+      if (named.length > 0 && options.file === undefined && !options.yes)
+        self.error(
+          `error: ${named.join(' and ')} ${named.length === 1 ? 'is' : 'are'} set, and sample traffic would stay there: ` +
+            'unset them to use servers of its own, or say --yes',
         )
       await start(options, settings)
     })

@@ -4,7 +4,7 @@ import { FRAUD, type Tested } from './tested.ts'
  * Card precision at k a day (Fraud Detection Handbook, chapter 4): each day the k accounts with the highest scores are
  * looked at, an account counting by its highest; the share of the k that has a fraud that day; an account that was
  * found leaves for the days after it. Among equal scores, whose row came first that day: the labels have no say.
- * @returns the mean over the days that have rows, 0..1; null without rows
+ * @returns the mean over the days that have rows, 0..1; null without frauds
  */
 export function cardPrecision({ scores, labels, accounts, days }: Tested, k: number): number | null {
   const byDay = Map.groupBy(days.keys(), (row) => days[row])
@@ -28,5 +28,5 @@ export function cardPrecision({ scores, labels, accounts, days }: Tested, k: num
     for (const [account] of caught) found.add(account)
     sum += caught.length / k
   }
-  return byDay.size === 0 ? null : sum / byDay.size
+  return labels.includes(FRAUD) ? sum / byDay.size : null
 }

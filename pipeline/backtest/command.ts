@@ -29,13 +29,21 @@ at --test-from: a label is known --delay-days after its transaction. Without, --
 decides about an --input by default; about stored transactions it is the active one.
 
 An account that is known as compromised is not tested, unless --keep-known: on test day d one with a fraud on any day
-from 7 days before --train-until (without it: before --test-from less the delay) up to d - (delay + 1).
+from 7 days before --train-until (without it: before --test-from less the delay) up to d - (delay + 1). Alerts a day are
+those of what is tested, over the days from its first transaction to its last.
+
+The input is taken as it stands, in its order: a line that is there twice counts twice, and the stream would meet an older
+event that comes late in the same way.
 
 Stored transactions (--from, --to) are read in the order in which the pipeline saw them, and decisions by the same rules
 and model are compared: from the very first transaction on, and with the same ANOMALY_THRESHOLD, they must be identical.
 Needs DATABASE_URL for stored transactions and models of the registry.
 
 Exit codes: 0 done; 1 an error; 2 the settings cannot be used; 130 Ctrl-C (143 SIGTERM).`
+
+const WHY_DIFFERENT =
+  'They are the same where all is read from the very first transaction on (earlier ones make the features), with the ' +
+  'ANOMALY_THRESHOLD of then.'
 
 export function command(): Command {
   return new Command()
@@ -144,7 +152,7 @@ function print(
   protocol: Protocol,
   settings: Settings,
 ): void {
-  const { model, trained, comparison } = result
+  const { model, knowsAnswers, trained, comparison } = result
   const { alertsPerDay, threshold = settings.ANOMALY_THRESHOLD } = options
   const report = reportOn(
     result,
@@ -153,14 +161,24 @@ function print(
   )
   const { compared, differing, examples } = comparison
   for (const example of examples) console.error(`differs: ${example}`)
+  if (knowsAnswers)
+    console.error(
+      `The model ${model} has learned from transactions that it was tested on: these figures are no measure of it. ` +
+        'Test it on later ones (--test-from, --test-to), or train it here (--train-from, --train-until).',
+    )
   const isStored = options.input === undefined
   if (options.json) {
     const stored = isStored ? { compared, differing } : {}
     const learned = trained === undefined ? {} : { trained: trained.metrics, seed: options.seed }
-    console.log(JSON.stringify({ ...report, ...stored, model, rules, ...learned }))
+    console.log(
+      JSON.stringify({ ...report, ...stored, model, rules, knows_answers: knowsAnswers, ...learned }),
+    )
     return
   }
   console.log(`Model ${model}, rules ${rules}.`)
   console.log(tableOf(report))
-  if (isStored) console.log(`${compared} stored decisions compared, ${differing} differ.`)
+  if (!isStored) return
+  console.log(`${compared} stored decisions compared, ${differing} differ.`)
+  if (compared === 0) console.log('Stored decisions are compared where the same rules and model made them.')
+  else if (differing > 0) console.log(WHY_DIFFERENT)
 }

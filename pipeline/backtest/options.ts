@@ -43,6 +43,8 @@ export function conflictOf(options: Options): string | undefined {
     return 'what was learned from is no test: --train-from and --train-until need --test-from and --test-to'
   if (trainUntil !== undefined && testFrom !== undefined && testFrom < trainUntil)
     return '--test-from must not be before --train-until'
+  if (trainFrom === undefined && options.features !== undefined)
+    return '--features is of the training: it needs --train-from and --train-until'
   if (threshold !== undefined && alertsPerDay !== undefined)
     return '--threshold and --alerts-per-day exclude each other'
   return undefined

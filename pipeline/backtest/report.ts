@@ -41,7 +41,8 @@ export function reportOn(
   alerting: { threshold: number } | { perDay: number },
 ): Report {
   const ranking = rank(tested)
-  const days = test === undefined ? daysOf(tested) : (test.to - test.from) / DAY
+  // Days that nothing was read of are no days without alerts.
+  const days = test === undefined ? daysOf(tested) : Math.min(daysOf(tested), (test.to - test.from) / DAY)
   const threshold =
     'threshold' in alerting ? alerting.threshold : thresholdFor(ranking, alerting.perDay * days)
   return {

@@ -35,6 +35,8 @@ export interface Result {
   /** All that was read. */
   transactions: number
   model: string
+  /** True where the model has learned from transactions of the test. */
+  knowsAnswers: boolean
   /** What was trained. */
   trained?: Artifact
   comparison: Comparison
@@ -82,6 +84,7 @@ export async function backtest(plan: Plan): Promise<Result> {
     leftOut,
     transactions,
     model: judge.versions.model,
+    knowsAnswers: 'score' in decider && tested.days.some((day) => day * DAY < (decider.learnedUntil ?? 0)),
     trained,
     comparison: kept.comparison,
     seconds,

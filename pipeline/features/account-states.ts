@@ -72,6 +72,11 @@ export class AccountStates {
     this.#slabOf(this.#empty).f64.fill(0, base, base + HEADER)
   }
 
+  /** What amounts are in. */
+  get baseCurrency(): string {
+    return this.#rates.base
+  }
+
   get accounts(): number {
     return this.#index.size
   }

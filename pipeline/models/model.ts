@@ -21,6 +21,8 @@ import { treeShap } from './tree-shap.ts'
 /** A model as the stream uses it. */
 export interface Model {
   version: string
+  /** It has learned from labels of transactions up to this event time; undefined for one that reads no labels. */
+  learnedUntil?: number
   /** @returns 0..1 for the row of features at `at` */
   score: (features: Float64Array, at: number) => number
   /**
@@ -105,6 +107,7 @@ function openLightgbm(artifact: LightgbmArtifact): Model {
   const shap = treeShap({ trees, cover: trees.cover, feature }, names.length)
   return {
     version,
+    learnedUntil: artifact.trained_to === null ? undefined : Date.parse(artifact.trained_to),
     score(features, at) {
       reader.read(features, at, x)
       return sigmoid(rawScore(trees, x))

@@ -132,7 +132,7 @@ function compile({ code, score, when, message }: z.infer<typeof entry>, environm
   const evaluate = environment.parse(when) as unknown as Rule['hits']
   evaluate(SAMPLE) // what fails on this fails on the first transaction of every account
   for (const [, name] of message.matchAll(PLACEHOLDER)) {
-    if (!(name in SAMPLE) && name !== 'home')
+    if (!Object.hasOwn(SAMPLE, name) && !SHOWN_TOO.includes(name))
       throw new Error(`the message shows {${name}}, which is no variable`)
   }
   return { code, score, message, checks: checksOf(when), hits: (context) => hits(evaluate, context) }
@@ -140,7 +140,9 @@ function compile({ code, score, when, message }: z.infer<typeof entry>, environm
 
 /** `feature >= 3.0` and the like, wherever they stand in the condition. */
 function checksOf(when: string): Check[] {
-  const comparisons = when.matchAll(/\b([a-z]\w*) (>=|<=|>|<|==) (-?\d+(?:\.\d+)?)/g)
+  const comparisons = when.matchAll(
+    /\b([a-z]\w*)\s*(>=|<=|>|<|==)\s*(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?!\s*[-+*/%\w.])/g,
+  )
   return [...comparisons]
     .filter(([, name]) => Object.hasOwn(F, name))
     .map(([, name, operator, limit]) => ({ feature: name as Feature, operator, limit: Number(limit) }))
@@ -155,14 +157,20 @@ function hits(evaluate: Rule['hits'], context: RuleContext): boolean {
   }
 }
 
+/** What messages may show beside the variables. */
+const SHOWN_TOO = ['home', 'base_currency']
+
 const PLACEHOLDER = /\{(\w+)\}/g
 
 const shown = new Intl.NumberFormat('en', { maximumFractionDigits: 2 })
+const money = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 2 })
+const isMoney = (name: string): boolean =>
+  /^(amount|account_mean|usual_amount|(sum|mean|std)_\w+)$/.test(name)
 
-/** The message with each {name} replaced by what the context has; numbers with at most two decimals. */
+/** The message with each {name} replaced by what the context has: money with two decimals, other numbers with at most two. */
 export const fillIn = (message: string, context: RuleContext): string =>
   message.replaceAll(PLACEHOLDER, (_, name: string) => {
     const value = context[name]
     if (typeof value === 'string') return value
-    return Number.isNaN(value) ? 'unknown' : shown.format(value)
+    return Number.isNaN(value) ? 'unknown' : (isMoney(name) ? money : shown).format(value)
   })

@@ -14,6 +14,7 @@ export function score(rules: Rules, model: Model, threshold: number): (batch: Ba
   const context: RuleContext = Object.fromEntries(FEATURES.map((name) => [name, Number.NaN]))
   return function scoreBatch(batch) {
     const { features, transactions } = batch
+    const { states } = batch.owner
     const scores = new Float32Array(transactions.length)
     batch.anomalies.clear()
     for (let row = 0; row < transactions.length; row++) {
@@ -28,7 +29,8 @@ export function score(rules: Rules, model: Model, threshold: number): (batch: Ba
       scores[row] = best
       if (best >= limit) {
         fillContext(context, FEATURES, transactions[row], features, at)
-        context.home = batch.owner.states.locationName(batch.homes[row])
+        context.home = states.locationName(batch.homes[row])
+        context.base_currency = states.baseCurrency
         const contributions = () => model.explain(features, at)
         batch.anomalies.set(row, explain({ context, rules: rules.rules, modelScore, contributions, limit }))
       }

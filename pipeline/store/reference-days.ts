@@ -28,6 +28,7 @@ export interface BuildHooks {
  * The reference of the day, without its counts. Where there is none yet it is built, and before it those that are missing
  * between it and the newest one before: each of the transactions that are stored and the labels that are known now, each
  * committed by itself and kept for good; by one, while others wait, and take his.
+ * @returns null for a day that is too far ahead: what it would be made of has not all come yet
  * @throws the server's error, or the connection's; the connection is of no use then
  */
 export async function ensureReference(
@@ -35,9 +36,9 @@ export async function ensureReference(
   day: number,
   delayDays: number,
   { beforeBuilding, onBuilt }: BuildHooks = {},
-): Promise<ReferenceDay> {
+): Promise<ReferenceDay | null> {
   const stored = await readReference(client, day, delayDays)
-  if (stored !== null) return stored
+  if (stored !== null || (await isAhead(client, day, delayDays))) return stored
   await beforeBuilding?.()
   for (;;) {
     const seen = await newestLabel(client)
@@ -46,6 +47,18 @@ export async function ensureReference(
     const reference = await readReference(client, day, delayDays)
     if (reference !== null) return reference
   }
+}
+
+/**
+ * An event may claim a time to come, and what is built is kept for good: so no day after tomorrow is, nor one of which the
+ * transactions that become known on it are still coming. The server's clock says, which all processes share.
+ */
+async function isAhead(client: pg.ClientBase, day: number, delayDays: number): Promise<boolean> {
+  const { rows } = await client.query<{ today: number }>(
+    `SELECT (now() AT TIME ZONE 'UTC')::date - date '1970-01-01' AS today`,
+  )
+  const [{ today }] = rows
+  return day > today + 1 || day - delayDays >= today
 }
 
 /** A day of many transactions takes its time, and whoever waits for it can do nothing else. */

@@ -20,7 +20,7 @@ export interface StoredReferencesOptions {
    * Gives the references of the days, building those that are not there.
    * @param isBlocked true when the last try ended at a lock
    */
-  ensure: (days: readonly number[], isBlocked: boolean) => Promise<ReferenceDay[]>
+  ensure: (days: readonly number[], isBlocked: boolean) => Promise<(ReferenceDay | null)[]>
   log: Logger
   closing: AbortSignal
 }
@@ -48,11 +48,11 @@ export class StoredReferences implements References {
    * Tries again what passes by itself, for as long as it takes.
    * @throws FatalError for what does not, and the last error when the process is closing
    */
-  async load(days: readonly number[]): Promise<ReferenceDay[]> {
+  async load(days: readonly number[]): Promise<(ReferenceDay | null)[]> {
     this.isLoading = true
     try {
       const references = await this.#ensure(days)
-      for (const reference of references) this.#keep(reference)
+      for (const reference of references) if (reference !== null) this.#keep(reference)
       return references
     } finally {
       this.isWaiting = false
@@ -70,7 +70,7 @@ export class StoredReferences implements References {
     }
   }
 
-  async #ensure(days: readonly number[]): Promise<ReferenceDay[]> {
+  async #ensure(days: readonly number[]): Promise<(ReferenceDay | null)[]> {
     const { ensure, log, closing } = this.#options
     let isBlocked = false
     for (let attempt = 1; ; attempt++) {
@@ -112,7 +112,7 @@ export const postgresReferences =
     withClient(connection, async (client) => {
       await limitLockWaits(client)
       if (isBlocked) await endStopped(client)
-      const references: ReferenceDay[] = []
+      const references: (ReferenceDay | null)[] = []
       for (const day of days) {
         let began = performance.now()
         const say = ({ day, parts: { merchants, events } }: ReferenceDay, what: string) => {
@@ -124,7 +124,7 @@ export const postgresReferences =
           beforeBuilding: () => stored(day - delayDays),
           onBuilt: (built) => say(built, 'reference built'),
         })
-        say(reference, 'reference loaded')
+        if (reference !== null) say(reference, 'reference loaded')
         references.push(reference)
       }
       return references

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, constants, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import { Command, Option } from 'commander'
 import type pg from 'pg'
@@ -83,6 +83,8 @@ async function train(options: Options, signal: AbortSignal): Promise<void> {
   if (fromDatabase && (from === undefined || to === undefined)) throw new Error('--from and --to go together')
   const settings = loadSettings(fromDatabase || output === undefined ? ['DATABASE_URL'] : [])
 
+  // Before the work, not after it.
+  if (output !== undefined) accessSync(dirname(resolve(output)), constants.W_OK)
   const delayDays = options.labelDelayDays ?? settings.LABEL_DELAY_DAYS
   const readFrom = options.from === undefined ? undefined : options.from - WARM_UP_DAYS * DAY
   const artifact = await withHistory({ ...options, from: readFrom }, delayDays, settings, signal, (history) =>
@@ -100,7 +102,7 @@ async function train(options: Options, signal: AbortSignal): Promise<void> {
 
 async function learn(
   history: InputSource,
-  { model, features = [...FEATURES], seed, trees, leaves, from = Number.NEGATIVE_INFINITY }: Options,
+  { model, features = [...FEATURES], seed, trees, leaves, from = Number.NEGATIVE_INFINITY, to }: Options,
   delayDays: number,
   settings: Settings,
   signal: AbortSignal,
@@ -109,15 +111,21 @@ async function learn(
   const isLearnable = (time: number) => time >= from
   const learner =
     model === 'lightgbm'
-      ? lightgbmLearner(isLearnable, features, {
-          seed,
-          trees,
-          leaves,
-          signal,
-          cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
-          say: (line) => console.error(line),
-          onTree: bar.update,
-        })
+      ? lightgbmLearner(
+          isLearnable,
+          features,
+          {
+            seed,
+            trees,
+            leaves,
+            signal,
+            cache: resolve(cacheDirectory(settings.WEIR_CACHE_DIR)),
+            say: (line) => console.error(line),
+            onTree: bar.update,
+          },
+          // Whoever tests from then on must not have been told what came later.
+          to,
+        )
       : forestLearner(isLearnable, seed)
   try {
     const seen = await readInto(learner, history, from, signal)

@@ -65,7 +65,7 @@ async function makeEnvironment(
   { signal, say, python = 'python3' }: PythonOptions,
 ): Promise<void> {
   const step = (command: string, args: string[], remedy: (error: ProgramError) => string) =>
-    runProgram(command, args, { signal }).catch((error: Error) => {
+    runProgram(command, args, { signal, temporary: home }).catch((error: Error) => {
       if (!(error instanceof ProgramError)) throw error
       const said = error.output === '' ? '' : `\n${error.output}`
       throw new Error(`${remedy(error)} ${OTHERWISE}${said}`, { cause: error })

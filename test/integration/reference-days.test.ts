@@ -23,6 +23,13 @@ import { DAY, transaction } from '../support/transactions.ts'
 const DELAY = 7
 const START = Math.floor(Date.UTC(2026, 0, 20) / DAY)
 
+/** Of a day that is over: there is one. */
+const ensured = async (...of: Parameters<typeof ensureReference>): Promise<ReferenceDay> => {
+  const reference = await ensureReference(...of)
+  assert.ok(reference !== null)
+  return reference
+}
+
 /** A stored transaction as labels and merchants see it. */
 interface Sale {
   id: string
@@ -160,7 +167,7 @@ test('day after day, the references of the database are what the definition says
     const known = waiting.filter((label, i) => label.knownAt < (day + (i % 2) * 3) * DAY)
     await storeLabels(client, known)
     for (const label of known) waiting.splice(waiting.indexOf(label), 1)
-    const built = await ensureReference(client, day, DELAY)
+    const built = await ensured(client, day, DELAY)
     const read = await readReference(client, day, DELAY)
     for (let i = 0; i < 60; i++) {
       const [merchant, moment] = [`m-${random(4)}`, day * DAY + random(24) * 3_600_000]
@@ -177,7 +184,7 @@ test('labels that come in when all is built count from the next day on, whatever
   await storeSales(client, sales)
   const at = (day: number) => [START + DELAY + day, (START + DELAY + day + 1) * DAY - 1] as const
   const known = async (day: number) =>
-    featuresAt(await ensureReference(client, at(day)[0], DELAY), 'm-1', at(day)[1]).slice(0, 4)
+    featuresAt(await ensured(client, at(day)[0], DELAY), 'm-1', at(day)[1]).slice(0, 4)
   assert.deepEqual(await known(5), [2, 0, 0, 0])
   // Known long ago by its own account, and only now told.
   await storeLabels(client, [{ of: sales[0], isFraud: true, knownAt: (START + 1) * DAY }])
@@ -187,9 +194,9 @@ test('labels that come in when all is built count from the next day on, whatever
   assert.deepEqual(await known(10), [4, 1 / 4, 1, 0], 'once')
   let asked = 0
   const beforeBuilding = async () => void asked++
-  await ensureReference(client, at(10)[0], DELAY, { beforeBuilding })
+  await ensured(client, at(10)[0], DELAY, { beforeBuilding })
   assert.equal(asked, 0, 'what is there is not built')
-  await ensureReference(client, at(-1)[0], DELAY, { beforeBuilding })
+  await ensured(client, at(-1)[0], DELAY, { beforeBuilding })
   assert.equal(asked, 1)
   assert.equal(await countReferences(client), 12, 'all from the first transaction on')
   await assert.rejects(client.query('UPDATE reference_days SET events = 0'), /never altered/)
@@ -210,7 +217,7 @@ test('of two that need a day at once one builds it, and both have the same', asy
   })
   await storeSales(client, sales)
   const day = START + 40
-  const built = await Promise.all(clients.map((other) => ensureReference(other, day, DELAY)))
+  const built = await Promise.all(clients.map((other) => ensured(other, day, DELAY)))
   const { rows } = await client.query('SELECT events, merchants FROM reference_days ORDER BY day DESC')
   assert.equal(rows.length, day - (START + DELAY) + 1)
   assert.deepEqual(rows[0], { events: built[0].parts.events.length, merchants: 7 })
@@ -229,9 +236,9 @@ test('a build that was cut off goes on where it was, and nobody keeps the counts
   const onBuilt = () => {
     if (++built === 5) throw new Error('cut off')
   }
-  await assert.rejects(ensureReference(cut, day, DELAY, { onBuilt }), /cut off/)
+  await assert.rejects(ensured(cut, day, DELAY, { onBuilt }), /cut off/)
   assert.equal(await countReferences(client), 5)
-  const reference = await ensureReference(client, day, DELAY, { onBuilt: () => void built++ })
+  const reference = await ensured(client, day, DELAY, { onBuilt: () => void built++ })
   assert.equal(built, 21, 'no day is built twice')
   assert.equal(reference.parts.counts, null)
   assert.deepEqual(featuresAt(reference, 'm-1', day * DAY + 1000).slice(0, 2), [21, 0])
@@ -248,7 +255,7 @@ test('while a large reference is made, the server hears that its builder lives',
   beforeEach(client, async (text) => {
     if (text === 'SELECT 1') heard++
   })
-  const { parts } = await ensureReference(client, START + DELAY, DELAY)
+  const { parts } = await ensured(client, START + DELAY, DELAY)
   assert.equal(parts.merchants.length, 3000)
   assert.ok(heard >= 15, `${heard}`)
 })
@@ -259,7 +266,7 @@ test('a late fraud counts once, though the day before was built by one who had l
   const sales = [saleOf('t-0', 0), saleOf('t-1', 5)]
   await storeSales(client, sales)
   const day = START + DELAY + 3
-  await ensureReference(client, day, DELAY)
+  await ensured(client, day, DELAY)
   // The first has looked at the labels and waits for the lock; then one comes in, and the second builds the day before.
   const first = await connected(t, url)
   let isOvertaken = false
@@ -267,12 +274,12 @@ test('a late fraud counts once, though the day before was built by one who had l
     if (isOvertaken || !text.includes('weir.reference_days')) return
     isOvertaken = true
     await storeLabels(client, [{ of: sales[0], isFraud: true, knownAt: day * DAY }])
-    await ensureReference(second, day + 1, DELAY)
+    await ensured(second, day + 1, DELAY)
   })
-  await ensureReference(first, day + 2, DELAY)
+  await ensured(first, day + 2, DELAY)
   assert.ok(isOvertaken)
   const known = async (later: number) => {
-    const reference = await ensureReference(client, day + later, DELAY)
+    const reference = await ensured(client, day + later, DELAY)
     return featuresAt(reference, 'm-1', (day + later + 1) * DAY - 1).slice(0, 4)
   }
   assert.deepEqual(await known(1), [2, 1 / 2, 1, 1])
@@ -301,7 +308,7 @@ test('references made of a history are those of the database: labels count from 
   )
   await storeSales(client, sales)
   await storeLabels(client, labels)
-  for (let day = START; day < START + days; day++) await ensureReference(client, day, DELAY)
+  for (let day = START; day < START + days; day++) await ensured(client, day, DELAY)
 
   const featuresBy = async (delayDays: number, forget = false) => {
     const state = { latenessMs: DAY, rates: EUROS, delayDays }
@@ -327,12 +334,22 @@ test('references made of a history are those of the database: labels count from 
   assert.notDeepEqual(after, before)
 })
 
+test('of a day whose transactions are still to come nothing is built', async (t) => {
+  const client = await connected(t, await freshDatabase(t))
+  await storeSales(client, [saleOf('t-1', 0)])
+  const today = Math.floor(Date.now() / DAY)
+  assert.equal(await ensureReference(client, today + 30, DELAY), null)
+  assert.equal(await ensureReference(client, today + 1, 1), null, 'what is known tomorrow happens today')
+  assert.equal(await countReferences(client), 0)
+  assert.notEqual(await ensureReference(client, today, DELAY), null)
+})
+
 test('another delay makes another reference; a day without anything before it makes an empty one', async (t) => {
   const client = await connected(t, await freshDatabase(t))
   const one = { id: 't-1', merchant: 'm-1', time: START * DAY, isFraud: true, ratio: null }
   await storeSales(client, [one])
   const merchants = async (day: number, delay: number) =>
-    (await ensureReference(client, START + day, delay)).parts.merchants
+    (await ensured(client, START + day, delay)).parts.merchants
   assert.deepEqual(await merchants(7, 7), ['m-1'])
   assert.deepEqual(await merchants(7, 8), [])
   assert.deepEqual(await merchants(8, 8), ['m-1'])

@@ -32,7 +32,7 @@ test('a rule tells what it compared, with the value and the limit', (t) => {
     message: '{amount} in {location}, with {account_count} before.',
   })
   const [reason] = reasonsOf(constantModel(0), rules)
-  assert.equal(reason.message, '1,234.5 in Oslo, with 6 before.')
+  assert.equal(reason.message, '1,234.50 in Oslo, with 6 before.')
   assert.deepEqual(
     reason.checks!.map(({ feature, operator, limit, value }) => [feature, operator, limit, value]),
     [
@@ -60,7 +60,7 @@ test('the model tells what raised its score most, in words a person can read, ea
   // Two inputs that mean the same are told once.
   assert.match(
     reason.message,
-    /^Unusual for this account: 53 times the usual amount of 23\.33; in Oslo instead of Lyon; 6 transactions of 60\.00 together in the 24 hours before\.$/,
+    /^Unusual for this account: 123 times the mean of 10\.00 EUR of only 6 earlier transactions; in Oslo instead of Lyon; 6 transactions of 60\.00 EUR together in the 24 hours before\.$/,
   )
   assert.deepEqual(
     reason.contributions!.map(({ input }) => input),

@@ -31,20 +31,20 @@ test('the eleventh transaction in an hour is flagged, the tenth is not, nor the 
   assert.deepEqual(lastCodes(judge(apart(HOUR / 10 - 1, 11))), ['MANY_IN_AN_HOUR'])
 })
 
-test('a deviation counts from the sixth earlier transaction on', () => {
+test('a deviation counts from the tenth earlier transaction on', () => {
   const apart = (count: number) =>
     Array.from({ length: count }, (_, i) =>
       transaction({ timestamp: NOON + i * HOUR, amount: 100_0000 + (i % 2) * 1_0000 }),
     )
-  const far = transaction({ timestamp: NOON + 10 * HOUR, amount: 200_0000 })
-  assert.deepEqual(lastCodes(judge([...apart(5), far])), [])
-  assert.deepEqual(lastCodes(judge([...apart(6), far])), ['HIGH_DEVIATION'])
+  const far = transaction({ timestamp: NOON + 20 * HOUR, amount: 200_0000 })
+  assert.deepEqual(lastCodes(judge([...apart(9), far])), [])
+  assert.deepEqual(lastCodes(judge([...apart(10), far])), ['HIGH_DEVIATION'])
 })
 
 test('a deviation of exactly 5 is high, just below it is not, nor far below the mean', () => {
-  assert.deepEqual(codesOf({ deviation: 5, account_count: 6 }), ['HIGH_DEVIATION'])
-  assert.deepEqual(codesOf({ deviation: 5 - 1e-12, account_count: 6 }), [])
-  assert.deepEqual(codesOf({ deviation: -50, account_count: 6 }), [])
+  assert.deepEqual(codesOf({ deviation: 5, account_count: 10 }), ['HIGH_DEVIATION'])
+  assert.deepEqual(codesOf({ deviation: 5 - 1e-12, account_count: 10 }), [])
+  assert.deepEqual(codesOf({ deviation: -50, account_count: 10 }), [])
 })
 
 test('gambling is flagged away from a known home only', () => {
@@ -149,4 +149,19 @@ test('the version tells the content, not the layout of the file', (t) => {
   )
   assert.notEqual(version('rules:\n  - { code: A, score: 0.9, when: "true", message: x }\n'), one)
   assert.match(one, /^rules-[0-9a-f]{12}$/)
+})
+
+test('a check is told of a comparison with a number, not of a calculation or a text', (t) => {
+  const checks = (when: string) =>
+    rulesOf(t, { code: 'A', score: 1, when }).rules[0].checks.map(
+      ({ feature, operator, limit }) => `${feature} ${operator} ${limit}`,
+    )
+  assert.deepEqual(checks('amount>=1500.0 && deviation < -2.5'), ['amount >= 1500', 'deviation < -2.5'])
+  assert.deepEqual(checks('amount > 1e3'), ['amount > 1000'])
+  assert.deepEqual(checks('amount >= 2.0 * account_mean || amount > 3.0 + account_mean'), [])
+})
+
+test('a message shows variables only', (t) => {
+  const rule = { code: 'A', score: 1, when: 'amount > 1.0', message: 'What {constructor}?' }
+  assert.throws(() => rulesOf(t, rule), /no variable/)
 })

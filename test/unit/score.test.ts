@@ -108,8 +108,8 @@ test('the messages of the shipped rules tell the figures', () => {
   assert.deepEqual(
     batch.anomalies.get(10)?.reasons.map((r) => r.message),
     [
-      "The amount of 5,000.12 is 9,467.14 standard deviations above the account's mean of 10.5.",
-      'The amount of 5,000.12 is at least 5000.',
+      "The amount of 5,000.12 EUR is 9,467.14 standard deviations above the account's mean of 10.50.",
+      'The amount of 5,000.12 EUR is at least 5000.',
       'This comes after 10 transactions of the account within an hour.',
       "Gambling in Oslo, away from the account's home Lyon.",
       'Unusual for this account: no one thing by itself.',
