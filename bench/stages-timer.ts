@@ -1,8 +1,9 @@
 import { type Batch, createBatch, type Ownership } from '../pipeline/batch.ts'
 import { Writers } from '../pipeline/decode/writers.ts'
-import { FEATURE_COUNT, FEATURES } from '../pipeline/features/features.ts'
+import { FEATURE_COUNT } from '../pipeline/features/features.ts'
 import { defaultArtifact, type Model, openModel } from '../pipeline/models/model.ts'
-import { fillContext, loadRules, type RuleContext, type Rules } from '../pipeline/rules/rules.ts'
+import { createRowContext } from '../pipeline/rules/row-context.ts'
+import { loadRules, type Rules } from '../pipeline/rules/rules.ts'
 import { decode } from '../pipeline/stages/decode.ts'
 import { computeFeatures } from '../pipeline/stages/features.ts'
 import { explain } from '../pipeline/stages/reasons.ts'
@@ -35,7 +36,7 @@ export class StageTimer {
   readonly #onlyRules: ReturnType<typeof score>
   readonly #score: ReturnType<typeof score>
   readonly #encoder: CopyEncoder
-  readonly #context: RuleContext = Object.fromEntries(FEATURES.map((name) => [name, Number.NaN]))
+  readonly #context = createRowContext()
   readonly #limit: number
 
   private constructor(owner: Ownership, settings: Settings, writers: Writers) {
@@ -95,7 +96,9 @@ export class StageTimer {
   #explain(model: Model, batch: Batch, rows: number[]): void {
     for (const row of rows) {
       const at = row * FEATURE_COUNT
-      const context = fillContext(this.#context, FEATURES, batch.transactions[row], batch.features, at)
+      const context = this.#context
+      context.show(batch.transactions[row], batch.features, at)
+      context.base_currency = batch.owner.states.baseCurrency
       context.home = batch.owner.states.locationName(batch.homes[row])
       const contributions = () => model.explain(batch.features, at)
       explain({ context, rules: this.#rules.rules, modelScore: 1, contributions, limit: this.#limit })

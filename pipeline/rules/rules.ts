@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { Environment } from '@marcbachmann/cel-js'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import type { Transaction } from '../../schemas/transaction.ts'
 import { F, FEATURES, type Feature } from '../features/features.ts'
+import { type RuleContext, SHOWN_TOO, TEXTS } from './row-context.ts'
 
 /** The code of the reason that a model gives. */
 export const MODEL = 'MODEL'
@@ -47,29 +47,6 @@ export interface Rules {
   /** A digest of the rules' content: equal content, equal version. */
   version: string
   rules: Rule[]
-  /** The features that some rule's condition reads: the context of every transaction needs no more. */
-  reads: Feature[]
-}
-
-const TEXTS = ['merchant_category', 'location', 'channel', 'currency'] as const
-
-/** What a rule sees: one object, filled anew for each transaction. */
-export type RuleContext = Record<string, number | string>
-
-/** @returns the context for the row at `at`, written into `context`, with the features that are named */
-export function fillContext(
-  context: RuleContext,
-  names: readonly Feature[],
-  tx: Transaction,
-  features: Float64Array,
-  at: number,
-): RuleContext {
-  for (let i = 0; i < names.length; i++) context[names[i]] = features[at + F[names[i]]]
-  context.merchant_category = tx.merchant_category
-  context.location = tx.location
-  context.channel = tx.channel
-  context.currency = tx.currency
-  return context
 }
 
 const builtIn = new URL('./rules.yaml', import.meta.url)
@@ -91,9 +68,7 @@ export function loadRules(path: string | URL = builtIn): Rules {
     }
   })
   const version = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 12)
-  const conditions = content.rules.map((rule) => rule.when).join('\n')
-  const reads = FEATURES.filter((name) => new RegExp(`\\b${name}\\b`).test(conditions))
-  return { version: `rules-${version}`, rules, reads }
+  return { version: `rules-${version}`, rules }
 }
 
 function readRules(path: string | URL): z.infer<typeof file> {
@@ -132,7 +107,7 @@ function compile({ code, score, when, message }: z.infer<typeof entry>, environm
   const evaluate = environment.parse(when) as unknown as Rule['hits']
   evaluate(SAMPLE) // what fails on this fails on the first transaction of every account
   for (const [, name] of message.matchAll(PLACEHOLDER)) {
-    if (!Object.hasOwn(SAMPLE, name) && !SHOWN_TOO.includes(name))
+    if (!Object.hasOwn(SAMPLE, name) && !SHOWN_TOO.some((other) => other === name))
       throw new Error(`the message shows {${name}}, which is no variable`)
   }
   return { code, score, message, checks: checksOf(when), hits: (context) => hits(evaluate, context) }
@@ -156,9 +131,6 @@ function hits(evaluate: Rule['hits'], context: RuleContext): boolean {
     return false
   }
 }
-
-/** What messages may show beside the variables. */
-const SHOWN_TOO = ['home', 'base_currency']
 
 const PLACEHOLDER = /\{(\w+)\}/g
 

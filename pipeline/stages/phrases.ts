@@ -1,5 +1,5 @@
 import type { Feature } from '../features/features.ts'
-import type { RuleContext } from '../rules/rules.ts'
+import type { RuleContext } from '../rules/row-context.ts'
 
 /**
  * What a model's input means to a person, in words: said of an input that raised the score. Amounts are in the base

@@ -1,6 +1,7 @@
 import { FEATURES } from '../features/features.ts'
 import type { Contribution } from '../models/model.ts'
-import { type Check, fillIn, MODEL, type Rule, type RuleContext } from '../rules/rules.ts'
+import type { RuleContext } from '../rules/row-context.ts'
+import { type Check, fillIn, MODEL, type Rule } from '../rules/rules.ts'
 import { inWords } from './phrases.ts'
 
 /** Why a transaction is an anomaly: a rule that hit, or the model. */

@@ -1,7 +1,8 @@
 import type { Batch } from '../batch.ts'
-import { FEATURE_COUNT, FEATURES } from '../features/features.ts'
+import { FEATURE_COUNT } from '../features/features.ts'
 import type { Model } from '../models/model.ts'
-import { fillContext, type RuleContext, type Rules } from '../rules/rules.ts'
+import { createRowContext } from '../rules/row-context.ts'
+import type { Rules } from '../rules/rules.ts'
 import { explain } from './reasons.ts'
 
 /**
@@ -10,8 +11,7 @@ import { explain } from './reasons.ts'
  */
 export function score(rules: Rules, model: Model, threshold: number): (batch: Batch) => Batch {
   const limit = Math.fround(threshold)
-  // With every feature from the beginning, so that the object keeps its shape.
-  const context: RuleContext = Object.fromEntries(FEATURES.map((name) => [name, Number.NaN]))
+  const context = createRowContext()
   return function scoreBatch(batch) {
     const { features, transactions } = batch
     const { states } = batch.owner
@@ -21,14 +21,13 @@ export function score(rules: Rules, model: Model, threshold: number): (batch: Ba
       const at = row * FEATURE_COUNT
       const modelScore = Math.fround(model.score(features, at))
       let best = modelScore
-      fillContext(context, rules.reads, transactions[row], features, at)
+      context.show(transactions[row], features, at)
       for (let i = 0; i < rules.rules.length; i++) {
         const rule = rules.rules[i]
         if (rule.score > best && rule.hits(context)) best = Math.fround(rule.score)
       }
       scores[row] = best
       if (best >= limit) {
-        fillContext(context, FEATURES, transactions[row], features, at)
         context.home = states.locationName(batch.homes[row])
         context.base_currency = states.baseCurrency
         const contributions = () => model.explain(features, at)

@@ -123,7 +123,7 @@ const run = (transactions: Transaction[], protocol: Protocol, decider: Model | L
   backtest({
     source: { batches: inputOf(transactions), references: new ReferenceHistory(protocol.delayDays) },
     protocol,
-    rules: { ...loadRules(), rules: [], reads: [] },
+    rules: { ...loadRules(), rules: [] },
     decider,
     threshold: 2,
     onProgress() {},

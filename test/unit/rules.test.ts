@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FEATURES } from '../../pipeline/features/features.ts'
-import { fillContext, fillIn, loadRules, type RuleContext } from '../../pipeline/rules/rules.ts'
+import { type RuleContext, rowContext } from '../../pipeline/rules/row-context.ts'
+import { fillIn, loadRules } from '../../pipeline/rules/rules.ts'
 import { featureRow, judge, lastCodes } from '../support/batches.ts'
 import { type RuleText, rulesFile, rulesOf } from '../support/rules-file.ts'
 import { HOUR, NOON, transaction } from '../support/transactions.ts'
@@ -13,7 +14,7 @@ function codesOf(
   features: Parameters<typeof featureRow>[0],
   changes: Parameters<typeof transaction>[0] = {},
 ) {
-  const context = fillContext({}, FEATURES, transaction(changes), featureRow(features), 0)
+  const context = rowContext(transaction(changes), featureRow(features), 0)
   return rules.filter((rule) => rule.hits(context)).map((rule) => rule.code)
 }
 
@@ -74,14 +75,13 @@ test('a rule sees every feature and the texts of the transaction', (t) => {
   }).rules
   const tx = transaction({ merchant_category: 'Fuel', channel: 'ATM', currency: 'CHF' })
   const row = Float64Array.from([0, ...FEATURES.keys()], (_, i) => i)
-  assert.equal(rule.hits(fillContext({}, FEATURES, tx, row, 1)), true)
-  assert.equal(rule.hits(fillContext({}, FEATURES, { ...tx, currency: 'EUR' }, row, 1)), false)
+  assert.equal(rule.hits(rowContext(tx, row, 1)), true)
+  assert.equal(rule.hits(rowContext({ ...tx, currency: 'EUR' }, row, 1)), false)
 })
 
 test('a rule that fails on a transaction does not hit, and stops nothing', (t) => {
   const { rules } = rulesOf(t, { code: 'NUMBER', score: 1, when: 'location != "" && int(location) > 5' })
-  const hits = (location: string) =>
-    rules[0].hits(fillContext({}, FEATURES, transaction({ location }), featureRow({}), 0))
+  const hits = (location: string) => rules[0].hits(rowContext(transaction({ location }), featureRow({}), 0))
   assert.deepEqual([hits('6'), hits('Lyon'), hits('')], [true, false, false])
 })
 
