@@ -65,7 +65,7 @@ export interface Batch {
   undo: UndoLog | null
 }
 
-const NO_FEATURES = new Float64Array(0)
+export const NO_FEATURES: Float64Array = new Float64Array(0)
 const NO_HOMES = new Int32Array(0)
 const NO_SCORES = new Float32Array(0)
 

@@ -3,6 +3,7 @@ import type { Batch } from '../batch.ts'
 import { AHEAD } from '../features/account-states.ts'
 import { FEATURE_COUNT } from '../features/features.ts'
 import { fillMerchant, type References } from '../features/merchant-labels.ts'
+import { takeRows } from '../features/row-arrays.ts'
 
 /** The stage: gives the batch the references of its transactions' days, waiting for those that are not loaded. */
 export function features(references: References): (batch: Batch) => Batch | Promise<Batch> {
@@ -43,7 +44,7 @@ async function loadReferences(batch: Batch, days: number[], references: Referenc
 export function computeFeatures(batch: Batch): Batch {
   const { states } = batch.owner
   const undo = states.begin()
-  const features = new Float64Array(batch.transactions.length * FEATURE_COUNT)
+  const features = takeRows(batch.transactions.length)
   const homes = new Int32Array(batch.transactions.length)
   let day = Number.NaN
   let reference = null

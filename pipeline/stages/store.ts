@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
-import type { Batch } from '../batch.ts'
+import { type Batch, NO_FEATURES } from '../batch.ts'
+import { giveRows } from '../features/row-arrays.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Lane, StoreOutcome } from '../store/lane.ts'
 
@@ -72,6 +73,8 @@ function settle(
     batch.owner.committed = batch.nextOffset
     if (batch.undo !== null) states.commit(batch.undo)
     onStored(batch)
+    giveRows(batch.features)
+    batch.features = NO_FEATURES
   } else {
     // The state has seen a batch that is not in the table: it may not judge another one.
     const isNews = !batch.owner.lost

@@ -1,0 +1,21 @@
+import { FEATURE_COUNT } from './features.ts'
+
+/**
+ * Arrays for the features of batches, used again: a new one each time would be cleared and paged in by the system, some
+ * 400 bytes a transaction, and its memory would drive the garbage collector.
+ */
+const spare: Float64Array[] = []
+const MOST_SPARE = 16
+
+/** @returns an array for so many rows, with anything in it */
+export function takeRows(rows: number): Float64Array {
+  const length = rows * FEATURE_COUNT
+  const found = spare.findIndex((array) => array.length >= length)
+  const [array] = found === -1 ? [new Float64Array(length)] : spare.splice(found, 1)
+  return array.length === length ? array : array.subarray(0, length)
+}
+
+/** Gives an array back that nobody reads any more. */
+export function giveRows(array: Float64Array): void {
+  if (array.length > 0 && spare.length < MOST_SPARE) spare.push(new Float64Array(array.buffer))
+}
