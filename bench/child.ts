@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { ALIASES, type Settings, shape } from '../schemas/settings.ts'
+import { cpuTime } from './cpu-time.ts'
 
 export interface ChildOptions {
   /** File to run, from the project's root. */
@@ -27,7 +27,7 @@ export interface Child extends AsyncDisposable {
   died: Promise<never>
   /** What went wrong around it, with the last lines of its stderr. */
   explain(cause: Error): Error
-  /** Processor time that it has had, in microseconds, to the hundredth of a second; null where the system does not tell. */
+  /** Processor time that it and its own children have had, microseconds; null where the system does not tell. */
   cpuTime(): number | null
   /** Asks it to end by SIGTERM, and waits. @throws when it does not end well */
   stop(): Promise<void>
@@ -74,7 +74,7 @@ export function startChild(options: ChildOptions): Child {
     explain: (cause) => new Error(`${cause.message}\n${tail.join('\n')}`, { cause }),
     message: <T>() =>
       Promise.race([new Promise<T>((resolve) => child.once('message', (m) => resolve(m as T))), died]),
-    cpuTime: () => cpuTimeOf(child.pid!),
+    cpuTime: () => cpuTime(child.pid!),
     async stop() {
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
       child.kill('SIGTERM')
@@ -96,14 +96,6 @@ function keepTail(child: ChildProcess, onLine?: (line: string) => void): string[
     onLine?.(line)
   })
   return tail
-}
-
-/** From Linux's /proc, which counts in hundredths of a second. */
-function cpuTimeOf(pid: number): number | null {
-  if (process.platform !== 'linux') return null
-  const afterName = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!
-  const [user, system] = afterName.split(' ').slice(11, 13).map(Number)
-  return (user + system) * 10_000
 }
 
 /**

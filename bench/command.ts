@@ -1,31 +1,42 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { loadSettings } from '../schemas/settings.ts'
-import { onStopSignal } from '../schemas/stop-signals.ts'
+import { allCommand } from './all.ts'
+import { interruptibly, progress, wholeNumber, wholeNumbers } from './command-parts.ts'
+import { growthCommand } from './growth-command.ts'
+import { type LatencyOptions, measureLatency } from './latency.ts'
+import { renderLatency } from './latency-report.ts'
 import { measureOutage, type OutageOptions } from './outage.ts'
 import { faultOf, renderOutage } from './outage-report.ts'
+import { type OutputOptions, present, withOutputOptions } from './output.ts'
 import { measureRecovery, type RecoveryOptions } from './recovery.ts'
 import { renderRecovery } from './recovery-report.ts'
 import { renderText, writeReport } from './report.ts'
+import { scaleCommand } from './scale-command.ts'
 import { measureStages, type StagesOptions } from './stages.ts'
 import { renderStages } from './stages-report.ts'
 import { measureThroughput, type ThroughputOptions } from './throughput.ts'
 
 export function command(): Command {
-  return new Command()
-    .description('Measure Weir on this machine, beside what bounds it.')
-    .addCommand(throughputCommand())
-    .addCommand(recoveryCommand())
-    .addCommand(outageCommand())
-    .addCommand(stagesCommand())
+  const measurements = [
+    throughputCommand(),
+    recoveryCommand(),
+    outageCommand(),
+    latencyCommand(),
+    stagesCommand(),
+    growthCommand(),
+    scaleCommand(),
+  ]
+  const bench = new Command().description('Measure Weir on this machine, beside what bounds it.')
+  for (const measurement of measurements) bench.addCommand(measurement)
+  return bench.addCommand(allCommand(measurements.map((measurement) => measurement.name())))
 }
 
-interface CommandOptions extends Omit<ThroughputOptions, 'settings' | 'progress' | 'signal'> {
-  json?: boolean
+interface CommandOptions extends Omit<ThroughputOptions, 'settings' | 'progress' | 'signal'>, OutputOptions {
   out?: string
 }
 
 function throughputCommand(): Command {
-  return new Command('throughput')
+  return withOutputOptions(new Command('throughput'))
     .description(
       'The pipeline as it runs, from Kafka to PostgreSQL, beside decode-only consume and bare COPY of the same ' +
         'records. Uses KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL where set, else starts its own servers; ' +
@@ -42,30 +53,28 @@ function throughputCommand(): Command {
         .choices(['sequential', 'uuid'])
         .default('sequential'),
     )
-    .option('--json', 'print one JSON object')
     .option('--out <file>', 'write the JSON object to this file too')
     .option('--cpu-prof <directory>', "write a CPU profile of each run's pipeline (which slows it a little)")
     .addHelpText('after', '\nHow each figure is measured stands in bench/README.md.')
     .action(run)
 }
 
-async function run({ json, out, ...options }: CommandOptions): Promise<void> {
+async function run({ json, keep, out, ...options }: CommandOptions): Promise<void> {
   await interruptibly(async (signal) => {
     const report = await measureThroughput({ ...options, settings: loadSettings(), progress, signal })
     if (out !== undefined) writeReport(out, report)
-    console.log(json ? JSON.stringify(report) : renderText(report))
+    present('throughput', report, renderText, { json, keep })
   })
 }
 
 /** What is not given hangs on the number of accounts. */
 interface RecoveryCommandOptions
   extends Pick<RecoveryOptions, 'accounts'>,
-    Partial<Pick<RecoveryOptions, 'records' | 'runs' | 'checkpointSeconds'>> {
-  json?: boolean
-}
+    Partial<Pick<RecoveryOptions, 'records' | 'runs' | 'checkpointSeconds'>>,
+    OutputOptions {}
 
 function recoveryCommand(): Command {
-  return new Command('recovery')
+  return withOutputOptions(new Command('recovery'))
     .description(
       'How long the pipeline needs from kill -9 to its first new commit, with a state of many accounts, and what ' +
         'checkpoints cost: its rate with and without them. Uses KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL ' +
@@ -83,12 +92,11 @@ function recoveryCommand(): Command {
       'time between checkpoints (default: some within a backlog: 1 for every 200,000 records)',
       wholeNumber(1),
     )
-    .option('--json', 'print one JSON object')
     .addHelpText('after', '\nHow each figure is measured stands in bench/README.md.')
     .action(runRecovery)
 }
 
-async function runRecovery({ json, accounts, ...given }: RecoveryCommandOptions, command: Command) {
+async function runRecovery({ json, keep, accounts, ...given }: RecoveryCommandOptions, command: Command) {
   const records = given.records ?? Math.max(300_000, accounts)
   if (records < accounts)
     command.error(`error: --records ${records} leaves some of ${accounts} accounts without a state`)
@@ -105,16 +113,16 @@ async function runRecovery({ json, accounts, ...given }: RecoveryCommandOptions,
       progress,
       signal,
     })
-    console.log(json ? JSON.stringify(report) : renderRecovery(report))
+    present('recovery', report, renderRecovery, { json, keep })
   })
 }
 
-interface OutageCommandOptions extends Pick<OutageOptions, 'seconds' | 'records' | 'heapMb' | 'seed'> {
-  json?: boolean
-}
+interface OutageCommandOptions
+  extends Pick<OutageOptions, 'seconds' | 'records' | 'heapMb' | 'seed'>,
+    OutputOptions {}
 
 function outageCommand(): Command {
-  return new Command('outage')
+  return withOutputOptions(new Command('outage'))
     .description(
       'PostgreSQL stopped while input goes on at full rate, the heap of the pipeline limited: its memory in each ' +
         'phase, and how fast it catches up. Uses KAFKA_BROKERS and SCHEMA_REGISTRY_URL where set, else starts its own; ' +
@@ -129,7 +137,6 @@ function outageCommand(): Command {
       256,
     )
     .option('--seed <n>', 'seed of the transactions', wholeNumber(0), 1)
-    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       '\nExit code 1 when a record is missing or is stored twice at the end. How each figure is measured stands in ' +
@@ -138,28 +145,66 @@ function outageCommand(): Command {
     .action(runOutage)
 }
 
-async function runOutage({ json, ...options }: OutageCommandOptions): Promise<void> {
+async function runOutage({ json, keep, ...options }: OutageCommandOptions): Promise<void> {
   await interruptibly(async (signal) => {
     const report = await measureOutage({ ...options, settings: loadSettings(), progress, signal })
-    console.log(json ? JSON.stringify(report) : renderOutage(report))
+    present('outage', report, renderOutage, { json, keep })
     const fault = faultOf(report)
     if (fault !== null) throw new Error(fault)
   })
 }
 
-interface StagesCommandOptions extends Pick<StagesOptions, 'accounts' | 'records'> {
-  json?: boolean
+interface LatencyCommandOptions
+  extends Omit<LatencyOptions, 'settings' | 'progress' | 'signal'>,
+    OutputOptions {
+  out?: string
 }
 
+function latencyCommand(): Command {
+  return withOutputOptions(new Command('latency'))
+    .description(
+      "From a record's timestamp to its row's commit, at steady rates (open loop: what is sent late counts as late), " +
+        'beside a single record through the idle pipeline. Uses KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL ' +
+        'where set, else starts its own servers; makes topics and databases of its own and deletes them.',
+    )
+    .option(
+      '--rates <list>',
+      'records a second, several by commas',
+      wholeNumbers(1),
+      [1000, 10_000, 20_000, 50_000],
+    )
+    .option('--seconds <n>', 'how long each rate is measured', wholeNumber(1), 60)
+    .option(
+      '--warm-up-seconds <n>',
+      'at the same rate before that; its records do not count',
+      wholeNumber(0),
+      5,
+    )
+    .option('--runs <n>', 'times to measure each rate; the medians are reported', wholeNumber(1), 1)
+    .option('--accounts <n>', 'accounts that the transactions are of', wholeNumber(1), 50_000)
+    .option('--out <file>', 'write the JSON object to this file too')
+    .addHelpText('after', '\nHow each figure is measured stands in bench/README.md.')
+    .action(runLatency)
+}
+
+async function runLatency({ json, keep, out, ...options }: LatencyCommandOptions): Promise<void> {
+  await interruptibly(async (signal) => {
+    const report = await measureLatency({ ...options, settings: loadSettings(), progress, signal })
+    if (out !== undefined) writeReport(out, report)
+    present('latency', report, renderLatency, { json, keep })
+  })
+}
+
+interface StagesCommandOptions extends Pick<StagesOptions, 'accounts' | 'records'>, OutputOptions {}
+
 function stagesCommand(): Command {
-  return new Command('stages')
+  return withOutputOptions(new Command('stages'))
     .description(
       'What each stage takes of the processor for a transaction, decode to encode, and the memory of an account after ' +
         'a month. In this process alone: no servers.',
     )
     .option('--accounts <n>', 'accounts that have a month behind them', wholeNumber(1), 1_000_000)
     .option('--records <n>', 'transactions after it, whose stages are timed', wholeNumber(1), 300_000)
-    .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
       '\nA million accounts need about 2 GB and some minutes. How each figure is measured stands in bench/README.md.',
@@ -167,36 +212,9 @@ function stagesCommand(): Command {
     .action(runStages)
 }
 
-async function runStages({ json, ...options }: StagesCommandOptions): Promise<void> {
+async function runStages({ json, keep, ...options }: StagesCommandOptions): Promise<void> {
   await interruptibly(async (signal) => {
     const report = await measureStages({ ...options, settings: loadSettings(), progress, signal })
-    console.log(json ? JSON.stringify(report) : renderStages(report))
+    present('stages', report, renderStages, { json, keep })
   })
-}
-
-const progress = (line: string): void => console.error(line)
-
-/** Ctrl-C gives the measurement up and lets it clean up; once more ends it at once. */
-async function interruptibly(measure: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const end = new AbortController()
-  onStopSignal(
-    () => end.abort(),
-    () => process.exit(130),
-  )
-  try {
-    await measure(end.signal)
-  } catch (error) {
-    if (!end.signal.aborted) throw error
-    console.error('Interrupted; nothing is left behind.')
-    process.exitCode = 130
-  }
-}
-
-function wholeNumber(smallest: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text.replaceAll('_', ''))
-    if (!Number.isSafeInteger(value) || value < smallest)
-      throw new InvalidArgumentError(`Expected a whole number from ${smallest} on.`)
-    return value
-  }
 }

@@ -21,6 +21,8 @@ export interface Ground extends AsyncDisposable {
   topicRecords(): Promise<number>
   /** A database of this version's schema. */
   freshDatabase(): Promise<FreshDatabase>
+  /** A copy of one that nobody is connected to. */
+  copyDatabase(of: FreshDatabase): Promise<FreshDatabase>
 }
 
 export interface FreshDatabase extends AsyncDisposable {
@@ -70,6 +72,7 @@ export async function prepareGround({ settings, progress, signal }: GroundOption
         0,
       ),
     freshDatabase: () => freshDatabase(DATABASE_URL),
+    copyDatabase: ({ url }) => createDatabase(DATABASE_URL, `TEMPLATE ${new URL(url).pathname.slice(1)}`),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
@@ -85,24 +88,33 @@ async function deleteTopic(admin: Admin, settings: GroundSettings): Promise<void
 }
 
 async function freshDatabase(server: string): Promise<FreshDatabase> {
+  const database = await createDatabase(server)
+  try {
+    await migrate(database.url, log)
+  } catch (error) {
+    await database[Symbol.asyncDispose]()
+    throw error
+  }
+  return database
+}
+
+async function createDatabase(server: string, template = ''): Promise<FreshDatabase> {
   const name = `weir_bench_${randomBytes(4).toString('hex')}`
   // This strategy begins with a checkpoint: what earlier measurements left is written out before the next one.
-  await query(server, `CREATE DATABASE ${name} STRATEGY FILE_COPY`).catch((cause) => {
+  await query(server, `CREATE DATABASE ${name} ${template} STRATEGY FILE_COPY`).catch((cause) => {
     throw new Error(
       `the role of DATABASE_URL cannot create a database for the benchmark (${cause.message}): give it CREATEDB, ` +
         'or unset DATABASE_URL for a local server',
       { cause },
     )
   })
-  const drop = () => query(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`).then(() => {})
+  const drop = async () => {
+    const statement = `DROP DATABASE IF EXISTS ${name}`
+    // Only a superuser may force an autovacuum out, but without force the server sends it away itself.
+    await query(server, `${statement} WITH (FORCE)`).catch(() => query(server, statement))
+  }
   const url = new URL(server)
   url.pathname = name
-  try {
-    await migrate(url.href, log)
-  } catch (error) {
-    await drop()
-    throw error
-  }
   return { url: url.href, [Symbol.asyncDispose]: drop }
 }
 

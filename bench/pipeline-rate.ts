@@ -1,15 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from '../schemas/database.ts'
 import { type ChildOptions, startChild } from './child.ts'
-import { countRows } from './copy-rate.ts'
 import type { GroundSettings } from './ground.ts'
+import { type Memory, memoryOf } from './process-watch.ts'
 
 export interface PipelineRate {
   /** Transactions a second. */
   rate: number
   anomalies: number
-  /** Processor time of the pipeline's own process for each transaction, microseconds; null off Linux, and with WORKERS. */
+  /** Processor time of the pipeline's processes for each transaction, microseconds; null off Linux. */
   cpu: number | null
+  /** Of the pipeline's processes, once all is stored; null off Linux. */
+  memory: Memory | null
+}
+
+export interface PipelineRateOptions extends Pick<ChildOptions, 'signal' | 'execArgv' | 'onLine'> {
+  /** Called with each look at the positions: the records behind them, and the pipeline's process id. */
+  onLook?: (stored: number, pid: number) => void
 }
 
 /** Between two looks at the positions: before there are any, and from then on. */
@@ -18,15 +25,15 @@ const LOOK_MS = 50
 const STALL_MS = 60_000
 
 /**
- * Runs the pipeline, with its default settings or those of the environment, in a process of its own over an empty
- * database until all records are stored.
+ * Runs the pipeline, with its default settings or those of the environment, in a process of its own over a database
+ * without positions until all records are stored.
  * @param settings its topic, group and database
  * @throws when it ends early, stands still, or the rows are not exactly the records
  */
 export async function pipelineRate(
   settings: GroundSettings,
   records: number,
-  { signal, execArgv, onLine }: Pick<ChildOptions, 'signal' | 'execArgv' | 'onLine'>,
+  { signal, execArgv, onLine, onLook }: PipelineRateOptions,
 ): Promise<PipelineRate> {
   const url = settings.DATABASE_URL
   const client = createClient({ connectionString: url, application_name: 'weir-bench-positions' })
@@ -45,26 +52,28 @@ export async function pipelineRate(
       const { rows } = await client.query<{ sum: number | null }>(
         'SELECT sum(next_offset)::bigint AS sum FROM positions',
       )
-      if (rows[0].sum !== null && settings.WORKERS === 1) cpuBefore ??= pipeline.cpuTime()
-      return rows[0].sum
+      const { sum } = rows[0]
+      if (sum !== null) {
+        cpuBefore ??= pipeline.cpuTime()
+        onLook?.(sum, pipeline.pid)
+      }
+      return sum
     }
     const timed = timePositions(look, records, signal).catch((error) => {
       throw pipeline.explain(error)
     })
     const seconds = await Promise.race([timed, pipeline.died])
     const cpuAfter = pipeline.cpuTime()
+    const memory = memoryOf(pipeline.pid)
     await pipeline.stop()
-    const [stored, totals] = [await countRows(url, 'transactions'), await readTotals(client)]
-    if (stored !== records || totals.stored !== records) {
-      throw new Error(
-        `of ${records} records the pipeline stored ${stored} (and counted ${JSON.stringify(totals)})`,
-      )
-    }
+    const totals = await readTotals(client)
+    if (totals.rows !== records || totals.stored !== records)
+      throw new Error(`of ${records} records this became: ${JSON.stringify(totals)}`)
     const cpu =
       cpuBefore === null || cpuAfter === null
         ? null
         : Math.round(((cpuAfter - cpuBefore) / records) * 100) / 100
-    return { rate: Math.round(records / seconds), anomalies: totals.anomalies, cpu }
+    return { rate: Math.round(records / seconds), anomalies: totals.anomalies, cpu, memory }
   } finally {
     await client.end()
   }
@@ -98,10 +107,21 @@ export async function timePositions(
   }
 }
 
+interface Totals {
+  /** As the positions count. */
+  stored: number
+  anomalies: number
+  left_out: number
+  /** In the table, but for those that were there before the topic (see earlier-rows.ts). */
+  rows: number
+}
+
 async function readTotals(client: ReturnType<typeof createClient>) {
-  const { rows } = await client.query<{ stored: number; anomalies: number; lost: number }>(
+  const { rows } = await client.query<Totals>(
     `SELECT sum(stored)::bigint AS stored, sum(anomalies)::bigint AS anomalies,
-            sum(duplicates + dead_letters)::bigint AS left_out FROM positions`,
+            sum(duplicates + dead_letters)::bigint AS left_out,
+            (SELECT count(*) FROM transactions WHERE kafka_offset >= 0) AS rows
+     FROM positions`,
   )
   return rows[0]
 }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { treeOf } from './cpu-time.ts'
 
 /** What was seen of a process in one phase. Memory is resident memory in MiB. */
 export interface PhaseFacts {
@@ -49,6 +50,22 @@ export function watchProcess<Phase extends string>(pid: number): ProcessWatch<Ph
     highWaterMb: () => memoryMb(readStatus(pid), 'VmHWM'),
     [Symbol.dispose]: () => clearInterval(timer),
   }
+}
+
+export interface Memory {
+  /** Resident now, MiB. */
+  rss_mb: number
+  /** The most that was ever resident, by the kernel's count; with several processes the sum of each one's most. */
+  peak_rss_mb: number
+}
+
+/** Of a process and all that descend from it; null where the system does not tell. */
+export function memoryOf(pid: number): Memory | null {
+  if (process.platform !== 'linux') return null
+  const statuses = treeOf(pid).map(readStatus)
+  const sum = (name: 'VmRSS' | 'VmHWM') =>
+    Math.round(statuses.reduce((total, status) => total + memoryMb(status, name), 0))
+  return { rss_mb: sum('VmRSS'), peak_rss_mb: sum('VmHWM') }
 }
 
 const readStatus = (pid: number): string => readFileSync(`/proc/${pid}/status`, 'utf8')

@@ -103,6 +103,6 @@ export function renderText(report: Report): string {
 
 const number = (value: number): string => Math.round(value).toLocaleString('en-US')
 
-export function writeReport(file: string, report: Report): void {
+export function writeReport(file: string, report: object): void {
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
 }

@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
-import { take } from '../pipeline/produce/batch.ts'
-import { produce } from '../pipeline/produce/produce.ts'
-import { kafkaSink } from '../pipeline/produce/sink.ts'
-import { createLogger } from '../schemas/log.ts'
 import type { Settings } from '../schemas/settings.ts'
 import { startChild } from './child.ts'
 import { bareCopyRate, tableCopyRate } from './copy-rate.ts'
 import type { DecodeOnlyResult } from './decode-only.ts'
 import { encodeRows } from './encode-rows.ts'
+import { fillTopic } from './fill-topic.ts'
 import { type Ground, type GroundSettings, prepareGround } from './ground.ts'
 import { currentLoad, describeMachine } from './machine.ts'
 import { pipelineRate } from './pipeline-rate.ts'
@@ -34,7 +31,7 @@ export async function measureThroughput(options: ThroughputOptions): Promise<Rep
   await using ground = await prepareGround(options)
   const { settings } = ground
   const machine = await describeMachine(ground, load)
-  await fill(ground, options)
+  await fillTopic(ground, transactions(options), options)
 
   progress('Encoding the rows for COPY, as the pipeline does ...')
   const rows = await encodeRows(settings, records, signal)
@@ -90,22 +87,6 @@ async function runPipeline(
       `the pipeline found ${result.anomalies} anomalies, but ${anomalies} among the rows for COPY`,
     )
   return { pipeline_tps: result.rate, pipeline_cpu_us: result.cpu }
-}
-
-/** Sends the workload to the topic, and checks that it is all there. */
-async function fill(ground: Ground, options: ThroughputOptions): Promise<void> {
-  const { records, progress, signal } = options
-  progress(`Producing ${records.toLocaleString('en-US')} transactions ...`)
-  const sink = await kafkaSink({ settings: ground.settings, log: createLogger('bench', 'silent') })
-  try {
-    const { seconds } = await produce(take(transactions(options), records), sink, { signal })
-    signal.throwIfAborted()
-    progress(`Produced at ${Math.round(records / seconds).toLocaleString('en-US')} a second.`)
-  } finally {
-    await sink.close()
-  }
-  const found = await ground.topicRecords()
-  if (found !== records) throw new Error(`the topic holds ${found} records after ${records} were produced`)
 }
 
 async function decodeRate({ settings }: Ground, { records, signal }: ThroughputOptions): Promise<number> {

@@ -16,13 +16,16 @@ const END = Date.UTC(2026, 0, 1)
 const PER_ACCOUNT_AND_DAY = 2
 const SEED = 1
 
+/** Time before which none of the transactions is. */
+export const startOf = ({ records, accounts }: Pick<Workload, 'records' | 'accounts'>): number =>
+  END - (Math.ceil(records / (accounts * PER_ACCOUNT_AND_DAY)) + 1) * DAY
+
 /** The simulator's transactions, endless, in the order of event time: the same ones for a seed, but for UUIDs. */
 export function* transactions(
   { records, accounts, ids }: Workload,
   seed = SEED,
 ): Generator<Transaction, never> {
-  const days = Math.ceil(records / (accounts * PER_ACCOUNT_AND_DAY)) + 1
-  const stream = simulate({ seed, accounts, start: END - days * DAY })
+  const stream = simulate({ seed, accounts, start: startOf({ records, accounts }) })
   for (;;) {
     const transaction = stream.next().value
     // A stream knows no labels yet. With them, what is known of merchants would depend on how far the rows had come.
