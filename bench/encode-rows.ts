@@ -4,7 +4,7 @@ import { Writers } from '../pipeline/decode/writers.ts'
 import { AccountStates } from '../pipeline/features/account-states.ts'
 import { defaultArtifact, openModel } from '../pipeline/models/model.ts'
 import { loadRules } from '../pipeline/rules/rules.ts'
-import { toRecord } from '../pipeline/source/topic-record.ts'
+import { recordsOf } from '../pipeline/source/records-of.ts'
 import { decode } from '../pipeline/stages/decode.ts'
 import { computeFeatures } from '../pipeline/stages/features.ts'
 import { score } from '../pipeline/stages/score.ts'
@@ -49,7 +49,7 @@ export async function encodeRows(
   const months = new Set<string>()
 
   async function encodeBatch(owner: Ownership, messages: KafkaMessage[]): Promise<void> {
-    const records = messages.map(toRecord)
+    const records = recordsOf(messages)
     const next = records[records.length - 1].offset + 1
     const batch = createBatch(owner, records[0].offset, next, records)
     steps.score(computeFeatures(await steps.decode(batch)))

@@ -31,10 +31,13 @@ interface BatchContext {
   inTransaction: boolean
 }
 
-/** A record under kafkajs' names, and its offset and time (milliseconds) as numbers, exact up to 2^53. */
+/**
+ * A record as kafkajs hands it on, under its names. Offset and time (milliseconds) are numbers, exact up to 2^53, where
+ * kafkajs' types say strings: it takes either, and a string for each would only be parsed again.
+ */
 export class FetchedRecord {
-  readonly offsetNumber: number
-  readonly time: number
+  readonly offset: number
+  readonly timestamp: number
   readonly value: Buffer | null
   readonly headers: Headers
   readonly isControlRecord: boolean
@@ -45,7 +48,7 @@ export class FetchedRecord {
 
   constructor(
     offset: number,
-    time: number,
+    timestamp: number,
     bytes: Buffer,
     keyAt: number,
     keyLength: number,
@@ -54,8 +57,8 @@ export class FetchedRecord {
     isControlRecord: boolean,
     batchContext: BatchContext,
   ) {
-    this.offsetNumber = offset
-    this.time = time
+    this.offset = offset
+    this.timestamp = timestamp
     this.#bytes = bytes
     this.#keyAt = keyAt
     this.#keyLength = keyLength
@@ -63,14 +66,6 @@ export class FetchedRecord {
     this.headers = headers
     this.isControlRecord = isControlRecord
     this.batchContext = batchContext
-  }
-
-  get offset(): string {
-    return String(this.offsetNumber)
-  }
-
-  get timestamp(): string {
-    return String(this.time)
   }
 
   get key(): Buffer | null {

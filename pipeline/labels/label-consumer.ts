@@ -4,7 +4,7 @@ import type { Logger } from '../../schemas/log.ts'
 import { unknownIds } from '../decode/schema-ids.ts'
 import type { Writers } from '../decode/writers.ts'
 import type { Metrics } from '../metrics.ts'
-import { toRecord } from '../source/topic-record.ts'
+import { recordsOf } from '../source/records-of.ts'
 import { whileAlive } from '../source/while-alive.ts'
 import type { DeadLetters } from '../store/dead-letters.ts'
 import { watch } from '../watchdog.ts'
@@ -120,7 +120,7 @@ export class LabelConsumer {
 
   async #store(partition: number, messages: KafkaMessage[], signal: AbortSignal): Promise<void> {
     const { topic, writers, metrics } = this.#options
-    const records = messages.map(toRecord)
+    const records = recordsOf(messages)
     // Looked at again: while some were loaded others may have been forgotten.
     for (let { ids } = unknownIds(records, writers); ids.size > 0; { ids } = unknownIds(records, writers))
       await writers.load(ids)

@@ -1,17 +1,17 @@
-import type { Admin, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka, KafkaMessage } from 'kafkajs'
+import type { Admin, Consumer, ConsumerGroupJoinEvent, EachBatchPayload, Kafka } from 'kafkajs'
 import { createBatch, type Ownership } from '../batch.ts'
 import { unknownIds } from '../decode/schema-ids.ts'
 import type { Writers } from '../decode/writers.ts'
-import { FatalError } from '../errors.ts'
+import { FatalError, type SourceRecord } from '../errors.ts'
 import { type OffsetRange, type OwnershipOptions, refuseGap, takePartition } from '../store/ownerships.ts'
 import { backOff, isWorthALine, reactionTo } from '../store/reactions.ts'
 import { BatchQueue } from './batch-queue.ts'
 import { Holes } from './holes.ts'
 import { type LastRecord, refuseOther } from './last-record.ts'
 import { offsetRange, offsetRanges } from './offset-ranges.ts'
+import { recordsOf } from './records-of.ts'
 import type { Source } from './source.ts'
 import { stickyAssigner } from './sticky-assigner.ts'
-import { toRecord } from './topic-record.ts'
 import { unlessAborted, whileAlive } from './while-alive.ts'
 
 export interface KafkaSourceOptions extends OwnershipOptions {
@@ -255,7 +255,8 @@ export class KafkaSource implements Source {
     if (owner === undefined || owner.lost || closing.aborted || isStale()) return
     // A batch that was fetched before a seek begins elsewhere; to take it would skip or repeat records.
     const fetchedFrom = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset)
-    if (owner.last !== null) return this.#compareLast(owner, owner.last, fetchedFrom, batch.messages[0])
+    if (owner.last !== null)
+      return this.#compareLast(owner, owner.last, fetchedFrom, recordsOf(batch.messages)[0])
     if (fetchedFrom !== owner.cursor) {
       // kafkajs jumps to the first record that there is when retention has passed ours, or the topic was made anew.
       refuseGap(owner, await this.#range(owner.partition))
@@ -264,17 +265,17 @@ export class KafkaSource implements Source {
     }
     this.#options.onFetched(batch.partition, Number(batch.highWatermark))
     // What can be decoded goes on at once: each fetch must bring something, however many ids nobody knows.
-    const { messages } = batch
+    const messages = recordsOf(batch.messages)
     const { ids: missing, first: count } = unknownIds(messages, writers)
     for (let from = 0; from < count; from += batchMaxRecords) {
       const to = Math.min(from + batchMaxRecords, count)
-      const records = messages.slice(from, to).map(toRecord)
+      const records = messages.slice(from, to)
       const last = to === messages.length ? Number(batch.lastOffset()) : records[records.length - 1].offset
       const next = last + 1
       const room = this.queue.put(createBatch(owner, owner.position, next, records))
       owner.cursor = next
       owner.position = next
-      if (to === count) resolveOffset(messages[to - 1].offset)
+      if (to === count) resolveOffset(String(messages[to - 1].offset))
       if (room !== null) await whileAlive(unlessAborted(room, closing), heartbeat, this.#heartbeatMs)
       if (owner.lost || closing.aborted || !isRunning()) return
     }
@@ -286,11 +287,11 @@ export class KafkaSource implements Source {
     owner: Ownership,
     last: LastRecord,
     fetchedFrom: number,
-    first: KafkaMessage,
+    first: SourceRecord,
   ): Promise<void> {
     const { topic, partition } = owner
     if (fetchedFrom === last.offset) {
-      refuseOther(topic, partition, last, toRecord(first))
+      refuseOther(topic, partition, last, first)
       owner.last = null
     } else if (fetchedFrom > last.offset && (await this.#range(partition)).low > last.offset) {
       owner.last = null // retention has taken it since

@@ -116,7 +116,14 @@ export async function readTopic(settings: KafkaSettings, topic: string): Promise
     await consumer.run({
       eachBatch: async ({ batch }) => {
         for (const { offset, timestamp, key, value, headers } of batch.messages)
-          records.push({ offset, timestamp, key, value, headers, partition: batch.partition })
+          records.push({
+            offset: String(offset),
+            timestamp: String(timestamp),
+            key,
+            value,
+            headers,
+            partition: batch.partition,
+          })
         if (Number(batch.lastOffset()) + 1 >= ends[batch.partition]) left.delete(batch.partition)
         if (left.size === 0) complete.resolve()
       },

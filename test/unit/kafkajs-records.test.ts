@@ -16,9 +16,9 @@ delete load.cache[path]
 const theirs: Decode = load(path)
 
 type Decode = (decoder: unknown) => Promise<Fetched[]>
-type Fetched = Pick<FetchedRecord, (typeof SEEN)[number] | 'batchContext'>
+type Fetched = Pick<FetchedRecord, (typeof SEEN)[number] | 'offset' | 'timestamp' | 'batchContext'>
 /** What kafkajs and Weir look at. */
-const SEEN = ['offset', 'timestamp', 'key', 'value', 'headers', 'isControlRecord'] as const
+const SEEN = ['key', 'value', 'headers', 'isControlRecord'] as const
 
 interface Given {
   firstOffset: number
@@ -74,6 +74,8 @@ function answer(content: Buffer) {
 const seen = (records: Fetched[]) =>
   records.map((of) => [
     ...SEEN.map((name) => of[name]),
+    String(of.offset),
+    String(of.timestamp),
     of.batchContext.producerId,
     of.batchContext.inTransaction,
   ])
@@ -87,7 +89,6 @@ test('fetched records are what kafkajs reads, a batch that is cut off left out',
       const records = await ours(decoder)
       assert.deepEqual(seen(records), seen(await theirs(other)))
       assert.equal(decoder.offset, other.offset)
-      for (const each of records) assert.equal(String((each as FetchedRecord).offsetNumber), each.offset)
     }),
     { numRuns: 200 },
   )
