@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import type { TestContext } from 'node:test'
+import { after, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startServers } from '../deploy/local/servers.ts'
 import { createClient } from '../schemas/database.ts'
@@ -20,6 +20,16 @@ type TestSettings = Needed<ServerName | 'API_KEY'>
 type Env = Partial<Record<Name, string>>
 
 const quiet = createLogger('test', 'silent')
+
+// On a machine that is far too busy a pipeline gives up waiting for its clients' end, as it must, and what they hold keeps
+// this process, and all files that come after it.
+after(() => {
+  const leave = () => {
+    console.error(`still open after the last test: ${process.getActiveResourcesInfo().join(', ')}`)
+    process.exit()
+  }
+  setTimeout(leave, 20_000).unref()
+})
 
 /** Something that runs code at a test's end: a test, or a suite's `before`. */
 export type Scope = Pick<TestContext, 'after'>
