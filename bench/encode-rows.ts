@@ -56,7 +56,7 @@ export async function encodeRows(
     owner.states.commit(owner.judged.shift()!.undo!)
     result.anomalies += batch.anomalies.size
     // The encoder uses its buffer again for the next batch.
-    const chunks = encoder.encode(batch).map((chunk) => Buffer.from(chunk))
+    const chunks = encoder.encode([batch]).map((chunk) => Buffer.from(chunk))
     result.batches.push({ partition: owner.partition, rows: batch.transactions.length, chunks })
     for (const { timestamp } of batch.transactions) {
       const date = new Date(timestamp)

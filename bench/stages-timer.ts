@@ -81,7 +81,7 @@ export class StageTimer {
       boosted_trees_us,
       explain_isolation_forest_us: explanation(this.#forest),
       explain_boosted_trees_us: explanation(this.#boosted),
-      encode_us: timed(() => this.#encoder.encode(batch)) / rows,
+      encode_us: timed(() => this.#encoder.encode([batch])) / rows,
       anomalies: batch.anomalies.size,
     })
   }

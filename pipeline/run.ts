@@ -143,6 +143,7 @@ export async function runStages(
     store: store({
       lanes,
       queueBatches: settings.QUEUE_BATCHES,
+      batchMaxRecords: settings.BATCH_MAX_RECORDS,
       metrics,
       onStored(batch) {
         progress.onStored(batch)

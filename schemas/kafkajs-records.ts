@@ -91,6 +91,7 @@ async function decodeMessages(decoder: Decoder): Promise<unknown[]> {
   const size = decoder.readInt32()
   if (size <= 0 || !decoder.canReadBytes(size)) return []
   const bytes = decoder.readBytes(size)
+  if (size <= MAGIC) return [] // so little of a batch that kafkajs reads beyond it
   if (bytes[MAGIC] !== 2) {
     decoder.offset = start
     return decodeMessagesOfKafkajs(decoder)

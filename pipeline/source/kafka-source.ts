@@ -192,10 +192,10 @@ export class KafkaSource implements Source {
   /** Makes a partition flow that is assigned to us, unless another join comes first. */
   async #bringUp(partition: number, join: number): Promise<void> {
     const kept = this.#owned.get(partition)
-    const isOurs = kept !== undefined && !kept.lost
-    const owner = isOurs ? await this.#keep(kept) : await this.#takeWhen(partition, join)
-    // Fenced while it was claimed again: it has been taken anew, or is just being.
-    if (owner === null || join !== this.#join || owner.lost) return
+    if (kept !== undefined && !kept.lost) await this.#keep(kept)
+    // One that was fenced while it was claimed again is taken anew here: retake leaves that to whoever is at it.
+    const owner = kept !== undefined && !kept.lost ? kept : await this.#takeWhen(partition, join)
+    if (owner === null || join !== this.#join) return
     this.#owned.set(partition, owner)
     this.#goOn(owner)
     this.#options.onTaken(partition, owner.committed)
@@ -213,7 +213,7 @@ export class KafkaSource implements Source {
   }
 
   /** Somebody may have claimed a partition in between without storing anything: his lane is ended, and it is ours again. */
-  async #keep(owner: Ownership): Promise<Ownership> {
+  async #keep(owner: Ownership): Promise<void> {
     const { withRecovery, laneOf, log } = this.#options
     const { topic, partition, committed } = owner
     const claim = withRecovery((session) =>
@@ -222,7 +222,6 @@ export class KafkaSource implements Source {
     await claim.catch((error) =>
       log.warn({ err: error, partition }, 'a kept partition could not be claimed again'),
     )
-    return owner
   }
 
   /** Takes the partition as soon as the servers let us; null when another join came first. */

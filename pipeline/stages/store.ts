@@ -3,10 +3,13 @@ import { type Batch, NO_FEATURES } from '../batch.ts'
 import { giveRows } from '../features/row-arrays.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Lane, StoreOutcome } from '../store/lane.ts'
+import { LaneQueue } from '../store/lane-queue.ts'
 
 export interface StoreDeps {
   lanes: Lane[]
+  /** Full batches that may wait for a lane. */
   queueBatches: number
+  batchMaxRecords: number
   metrics: Metrics
   /** Called once a batch is committed. */
   onStored: (batch: Batch) => void
@@ -14,34 +17,46 @@ export interface StoreDeps {
   onFenced: (batch: Batch) => void
 }
 
+/** Batches that may wait for a lane, however small: each costs something. */
+const MOST_BATCHES = 200
+
 /** The lane that stores a partition; who claims the partition ends its connection by this number, too. */
 export const laneOf = (partition: number, lanes: number): number => partition % lanes
 
 /**
  * Hands each batch to the lane of its partition, always the same one, so that a partition's batches are stored in
- * order. Takes the next batch while the lanes work, until `queueBatches` a lane are waiting: counted together, since one busy
- * lane must not leave the others idle.
+ * order. What waits while a lane is at work is stored together afterwards: little at once when little comes, much when
+ * much does. Takes more until all lanes together have as much as they may: one busy lane must not leave the others idle.
  */
-export function store({ lanes, queueBatches, metrics, onStored, onFenced }: StoreDeps): Writable {
-  const waiting = lanes.map(() => 0)
-  const tails = lanes.map(() => Promise.resolve())
+export function store({ lanes, queueBatches, batchMaxRecords, metrics, ...then }: StoreDeps): Writable {
+  const queues = lanes.map(() => new LaneQueue())
+  const working: (Promise<void> | null)[] = lanes.map(() => null)
   let resume: (() => void) | null = null
 
-  const hasRoom = () => waiting.reduce((sum, n) => sum + n, 0) < lanes.length * queueBatches
-  for (const lane of lanes.keys()) metrics.sampled.queues.set(`lane-${lane}`, () => waiting[lane])
+  const sum = (of: (queue: LaneQueue) => number) => queues.reduce((total, queue) => total + of(queue), 0)
+  const hasRoom = () =>
+    sum((queue) => queue.records) < lanes.length * queueBatches * batchMaxRecords &&
+    sum((queue) => queue.batches) < lanes.length * MOST_BATCHES
+  for (const [lane, queue] of queues.entries())
+    metrics.sampled.queues.set(`lane-${lane}`, () => queue.batches)
 
-  async function storeInLane(lane: number, batch: Batch): Promise<void> {
-    const end = metrics.storeSeconds.startTimer()
-    const outcome = await lanes[lane].store(batch)
-    end()
-    metrics.batches.inc({ outcome })
-    settle(batch, outcome, onStored, onFenced)
-    waiting[lane]--
-    if (resume !== null && hasRoom()) {
-      const next = resume
-      resume = null
-      next()
+  async function work(lane: number): Promise<void> {
+    const queue = queues[lane]
+    for (let some = queue.take(batchMaxRecords); some.length > 0; some = queue.take(batchMaxRecords)) {
+      const end = metrics.storeSeconds.startTimer()
+      await lanes[lane].store(some, (batch, outcome) => {
+        queue.done(batch)
+        metrics.batches.inc({ outcome })
+        settle(batch, outcome, then)
+      })
+      end()
+      if (resume !== null && hasRoom()) {
+        const next = resume
+        resume = null
+        next()
+      }
     }
+    working[lane] = null
   }
 
   return new Writable({
@@ -49,14 +64,16 @@ export function store({ lanes, queueBatches, metrics, onStored, onFenced }: Stor
     highWaterMark: 1,
     write(batch: Batch, _encoding, callback) {
       const lane = laneOf(batch.owner.partition, lanes.length)
-      waiting[lane]++
-      tails[lane] = tails[lane].then(() => storeInLane(lane, batch))
-      tails[lane].catch((error) => this.destroy(error))
+      queues[lane].add(batch)
+      if (working[lane] === null) {
+        working[lane] = work(lane)
+        working[lane].catch((error) => this.destroy(error))
+      }
       if (hasRoom()) callback()
       else resume = () => callback()
     },
     final(callback) {
-      Promise.all(tails).then(() => callback(), callback)
+      Promise.all(working).then(() => callback(), callback)
     },
   })
 }
@@ -64,8 +81,7 @@ export function store({ lanes, queueBatches, metrics, onStored, onFenced }: Stor
 function settle(
   batch: Batch,
   outcome: StoreOutcome,
-  onStored: (b: Batch) => void,
-  onFenced: (b: Batch) => void,
+  { onStored, onFenced }: Pick<StoreDeps, 'onStored' | 'onFenced'>,
 ): void {
   const { judged, states } = batch.owner
   if (outcome === 'stored') {

@@ -38,7 +38,7 @@ const EPOCH_2000 = Date.UTC(2000, 0, 1)
 const FIXED_BYTES = 256
 const CHUNK = 256 * 1024
 
-/** Encodes one batch at a time into a buffer that is used again: the chunks are valid until the next call. */
+/** Encodes batches into a buffer that is used again: the chunks are valid until the next call. */
 export class CopyEncoder {
   #buffer = Buffer.allocUnsafe(4 * 1024 * 1024)
   #at = 0
@@ -52,12 +52,14 @@ export class CopyEncoder {
     this.#modelVersion = modelVersion
   }
 
-  /** @returns the batch as pieces of 256 KiB, large because each costs two writes to the socket */
-  encode(batch: Batch): Buffer[] {
+  /** @returns the batches' rows as pieces of 256 KiB, large because each costs two writes to the socket */
+  encode(batches: readonly Batch[]): Buffer[] {
     HEADER.copy(this.#buffer)
     this.#at = HEADER.length
-    this.#makeTails(batch.owner.partition)
-    for (let row = 0; row < batch.transactions.length; row++) this.#row(batch, row)
+    for (const batch of batches) {
+      this.#makeTails(batch.owner.partition)
+      for (let row = 0; row < batch.transactions.length; row++) this.#row(batch, row)
+    }
     this.#reserve(2)
     this.#at = this.#buffer.writeInt16BE(-1, this.#at)
     const chunks: Buffer[] = []
@@ -98,6 +100,7 @@ export class CopyEncoder {
 
   /** What most rows of a batch end with, but for their offset: encoded once. */
   #makeTails(partition: number): void {
+    this.#reserve(FIXED_BYTES + 3 * (this.#rulesVersion.length + this.#modelVersion.length))
     const from = this.#at
     this.#boolean(false)
     for (let column = 0; column < 4; column++) this.#null()

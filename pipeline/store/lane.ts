@@ -1,10 +1,11 @@
 import type { Logger } from '../../schemas/log.ts'
-import type { Batch } from '../batch.ts'
+import type { Batch, Ownership } from '../batch.ts'
 import { FatalError } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import type { CopyEncoder } from './copy-encoder.ts'
 import { type DeadLetters, oneRequest } from './dead-letters.ts'
 import { findBadRow, findDuplicates } from './late-rejects.ts'
+import { movesOf } from './moves.ts'
 import { backOff, isWorthALine, reactionTo } from './reactions.ts'
 import { rejudgeWithout } from './rejudge.ts'
 import type { OpenSession, StoreSession } from './session.ts'
@@ -23,11 +24,11 @@ export interface LaneOptions {
   closing: AbortSignal
 }
 
-/** A connection that stores one batch at a time, for as long as it takes. */
+/** A connection that stores batches, for as long as it takes. */
 export class Lane {
   #session: StoreSession | null = null
-  /** True after an error that leaves open whether the last COMMIT took place. */
-  #uncertain = false
+  /** After an error that leaves open whether a COMMIT took place: the positions that it would have left. */
+  readonly #uncertain = new Map<Ownership, number>()
   /** True while a server is waited for. */
   isWaiting = false
   /** The failure that was told last: another one is told at once. */
@@ -39,14 +40,35 @@ export class Lane {
   }
 
   /**
-   * Stores the batch and moves its position in one transaction; retries what passes by itself.
-   * @throws FatalError for what does not
+   * Stores batches, each partition's in order, and moves their positions: all in one transaction (a group commit), or else
+   * each in its own, which tells what is wrong with which. Retries what passes by itself.
+   * @param settle is told what became of each, in order
+   * @throws FatalError for what does not pass
    */
-  async store(batch: Batch): Promise<StoreOutcome> {
+  async store(
+    batches: readonly Batch[],
+    settle: (batch: Batch, outcome: StoreOutcome) => void,
+  ): Promise<void> {
     try {
-      return await this.#storeWhen(batch)
+      if (batches.length > 1 && (await this.#storeTogether(batches))) {
+        for (const batch of batches) settle(batch, 'stored')
+        return
+      }
+      for (const batch of batches) settle(batch, await this.#storeWhen(batch))
     } finally {
       this.isWaiting = false
+    }
+  }
+
+  /** One try. @returns false when it failed, or may have */
+  async #storeTogether(batches: readonly Batch[]): Promise<boolean> {
+    if (this.#session === null || this.#uncertain.size > 0) return false
+    try {
+      return (await this.#tryOnce(this.#session, batches)) === 'stored'
+    } catch (error) {
+      if (error instanceof FatalError) throw error
+      this.#options.log.debug({ err: error, batches: batches.length }, 'not stored together')
+      return false
     }
   }
 
@@ -54,18 +76,22 @@ export class Lane {
     let prepare: (() => Promise<void>) | null = null
     let isBlocked = false
     for (let attempt = 1; ; attempt++) {
-      if (batch.owner.lost) return 'fenced'
+      if (batch.owner.lost) {
+        this.#uncertain.delete(batch.owner)
+        return 'fenced'
+      }
       try {
         const session = await this.#connected()
         if (isBlocked) await session.endStopped()
-        if (this.#uncertain) {
-          const outcome = await this.#resolve(session, batch)
+        const landed = this.#uncertain.get(batch.owner)
+        if (landed !== undefined) {
+          const outcome = await this.#resolve(session, batch, landed)
           if (outcome !== 'retry') return outcome
         }
         const preparation: (() => Promise<void>) | null = prepare
         prepare = null // if it fails, the next try tells again what is wrong
         await preparation?.()
-        return await this.#tryOnce(session, batch)
+        return await this.#tryOnce(session, [batch])
       } catch (cause) {
         const error = cause as Error & { code?: string }
         const reaction = reactionTo(error)
@@ -103,23 +129,20 @@ export class Lane {
     return session
   }
 
-  async #tryOnce(session: StoreSession, batch: Batch): Promise<StoreOutcome> {
-    const { deadLetters, encoder } = this.#options
-    await this.#ensureMonths(session, batch)
-    // Dead letters first: they may be sent twice after a crash, and are never lost. The reader knows them by origin.
-    while (batch.deadLettered < batch.rejects.length) {
-      const some = oneRequest(batch.rejects, batch.deadLettered)
-      await deadLetters.send(batch.owner.topic, batch.owner.partition, some)
-      batch.deadLettered += some.length
-      failpoint('after-dead-letters')
+  async #tryOnce(session: StoreSession, batches: readonly Batch[]): Promise<StoreOutcome> {
+    for (const batch of batches) {
+      await this.#ensureMonths(session, batch)
+      await this.#sendDeadLetters(batch)
     }
+    const moves = movesOf(batches)
     await session.begin()
     try {
       failpoint('before-copy')
-      if (batch.transactions.length > 0) await session.copy(encoder.encode(batch))
+      if (moves.some((move) => move.stored > 0)) await session.copy(this.#options.encoder.encode(batches))
       failpoint('after-copy')
-      if (batch.rejects.length + batch.duplicates.length > 0) await session.insertSkipped(batch)
-      if (batch.owner.lost || !(await session.movePosition(batch))) {
+      for (const batch of batches)
+        if (batch.rejects.length + batch.duplicates.length > 0) await session.insertSkipped(batch)
+      if (moves.some((move) => move.owner.lost) || !(await session.movePositions(moves))) {
         await session.rollback()
         return 'fenced'
       }
@@ -129,18 +152,33 @@ export class Lane {
       throw error
     }
     failpoint('before-commit')
-    this.#uncertain = true
+    for (const { owner, nextOffset } of moves) this.#uncertain.set(owner, nextOffset)
     await session.commit()
     failpoint('after-commit')
-    this.#uncertain = false
+    for (const { owner } of moves) this.#uncertain.delete(owner)
     return 'stored'
   }
 
-  /** After a COMMIT whose answer was lost: the position says whether it took place. */
-  async #resolve(session: StoreSession, batch: Batch): Promise<StoreOutcome | 'retry'> {
+  /** Before the rows: they may be sent twice after a crash, and are never lost. The reader knows them by origin. */
+  async #sendDeadLetters(batch: Batch): Promise<void> {
+    while (batch.deadLettered < batch.rejects.length) {
+      const some = oneRequest(batch.rejects, batch.deadLettered)
+      await this.#options.deadLetters.send(batch.owner.topic, batch.owner.partition, some)
+      batch.deadLettered += some.length
+      failpoint('after-dead-letters')
+    }
+  }
+
+  /**
+   * After a COMMIT whose answer was lost: the position says whether it took place.
+   * @param landed the position if it did: of this batch, or of the last one that was stored together with it
+   */
+  async #resolve(session: StoreSession, batch: Batch, landed: number): Promise<StoreOutcome | 'retry'> {
     const position = await session.readPosition(batch.owner.topic, batch.owner.partition)
-    this.#uncertain = false
-    if (position === batch.nextOffset) return 'stored'
+    const isStored = position === landed
+    // The next ones of the same COMMIT ask again.
+    if (!isStored || batch.nextOffset === landed) this.#uncertain.delete(batch.owner)
+    if (isStored) return 'stored'
     return position === batch.fromOffset ? 'retry' : 'fenced'
   }
 
@@ -177,7 +215,7 @@ export class Lane {
       const session = await this.#connected()
       await session.begin()
       try {
-        await session.copy(this.#options.encoder.encode(probe))
+        await session.copy(this.#options.encoder.encode([probe]))
         return true
       } catch (cause) {
         // A duplicate is no bad row: it is left out first, then the search begins again.

@@ -5,6 +5,7 @@ import { type ConnectionOptions, createClient } from '../../schemas/database.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
 import { failpoint } from '../failpoint.ts'
+import type { Move } from './moves.ts'
 import {
   COPY_TRANSACTIONS,
   endStopped,
@@ -12,7 +13,7 @@ import {
   findStored,
   insertSkipped,
   limitLockWaits,
-  movePosition,
+  movePositions,
   readPositionFinally,
 } from './sql.ts'
 
@@ -22,8 +23,8 @@ export interface StoreSession {
   /** @param chunks rows in the binary COPY format; they may be used again once it has resolved */
   copy(chunks: Buffer[]): Promise<void>
   insertSkipped(batch: Batch): Promise<void>
-  /** @returns false when the stored position is not the batch's */
-  movePosition(batch: Batch): Promise<boolean>
+  /** @returns false when a stored position is not the expected one */
+  movePositions(moves: readonly Move[]): Promise<boolean>
   commit(): Promise<void>
   rollback(): Promise<void>
   /** The stored position. Waits for a transaction that is just moving it, so that the answer is final. */
@@ -69,7 +70,7 @@ export const postgresSessions =
       begin: () => limited(run('BEGIN')),
       copy: (chunks) => limited(copy(client, chunks)),
       insertSkipped: (batch) => limited(insertSkipped(client, batch)),
-      movePosition: (batch) => limited(movePosition(client, batch)),
+      movePositions: (moves) => limited(movePositions(client, moves)),
       commit: () => limited(run('COMMIT')),
       rollback: () => limited(run('ROLLBACK')),
       readPosition: (topic, partition) => limited(readPositionFinally(client, topic, partition)),

@@ -2,8 +2,9 @@ import type pg from 'pg'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { formatAmount } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
-import { identify, type LastRecord } from '../source/last-record.ts'
+import type { LastRecord } from '../source/last-record.ts'
 import { COLUMNS } from './copy-encoder.ts'
+import type { Move } from './moves.ts'
 import { refuseOtherTopics } from './one-topic.ts'
 import { reactionTo } from './reactions.ts'
 
@@ -12,34 +13,38 @@ import { reactionTo } from './reactions.ts'
 export const COPY_TRANSACTIONS = `COPY transactions (${COLUMNS.join(', ')}) FROM STDIN (FORMAT binary)`
 
 /**
- * Moves the position by compare-and-set, with the counters of what became of the batch.
- * @returns false when the stored position is not the batch's: the partition is no longer ours
+ * Moves positions by compare-and-set, with the counters of what became of the batches.
+ * @param moves of one topic
+ * @returns false when a stored position is not the expected one: that partition is no longer ours
  */
-export async function movePosition(client: pg.ClientBase, batch: Batch): Promise<boolean> {
-  const { owner, fromOffset, nextOffset, records, transactions, anomalies, duplicates, rejects } = batch
-  const last = records.length > 0 ? identify(records[records.length - 1]) : null
+export async function movePositions(client: pg.ClientBase, moves: readonly Move[]): Promise<boolean> {
   const result = await client.query({
-    name: 'move_position',
-    text: `UPDATE positions
-      SET next_offset = $4, stored = stored + $5, anomalies = anomalies + $6, duplicates = duplicates + $7,
-          dead_letters = dead_letters + $8, updated_at = now(), last_offset = coalesce($9, last_offset),
-          last_timestamp = coalesce($10, last_timestamp), last_crc = coalesce($11, last_crc)
-      WHERE topic = $1 AND partition = $2 AND next_offset = $3`,
+    name: 'move_positions',
+    text: `UPDATE positions p
+      SET next_offset = m.next_offset, stored = p.stored + m.stored, anomalies = p.anomalies + m.anomalies,
+          duplicates = p.duplicates + m.duplicates, dead_letters = p.dead_letters + m.dead_letters, updated_at = now(),
+          last_offset = coalesce(m.last_offset, p.last_offset),
+          last_timestamp = coalesce(m.last_timestamp, p.last_timestamp), last_crc = coalesce(m.last_crc, p.last_crc)
+      FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+                  $9::bigint[], $10::bigint[], $11::bigint[])
+        AS m (partition, expected, next_offset, stored, anomalies, duplicates, dead_letters,
+              last_offset, last_timestamp, last_crc)
+      WHERE p.topic = $1 AND p.partition = m.partition AND p.next_offset = m.expected`,
     values: [
-      owner.topic,
-      owner.partition,
-      fromOffset,
-      nextOffset,
-      transactions.length,
-      anomalies.size,
-      duplicates.length,
-      rejects.length,
-      last?.offset,
-      last?.timestamp,
-      last?.crc,
+      moves[0].owner.topic,
+      moves.map((move) => move.owner.partition),
+      moves.map((move) => move.fromOffset),
+      moves.map((move) => move.nextOffset),
+      moves.map((move) => move.stored),
+      moves.map((move) => move.anomalies),
+      moves.map((move) => move.duplicates),
+      moves.map((move) => move.deadLetters),
+      moves.map((move) => move.last?.offset ?? null),
+      moves.map((move) => move.last?.timestamp ?? null),
+      moves.map((move) => move.last?.crc ?? null),
     ],
   })
-  return result.rowCount === 1
+  return result.rowCount === moves.length
 }
 
 /** The stored position. Waits for a transaction that is just moving it, so that the answer is final. */

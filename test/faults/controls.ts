@@ -22,8 +22,8 @@ const SOURCE = 'pipeline/source/kafka-source.ts'
 
 const withoutCompareAndSet = {
   file: SQL,
-  from: 'WHERE topic = $1 AND partition = $2 AND next_offset = $3`',
-  to: 'WHERE topic = $1 AND partition = $2 AND $3::bigint IS NOT NULL`',
+  from: 'WHERE p.topic = $1 AND p.partition = m.partition AND p.next_offset = m.expected`',
+  to: 'WHERE p.topic = $1 AND p.partition = m.partition`',
 }
 
 export const controls: Control[] = [
@@ -36,15 +36,15 @@ export const controls: Control[] = [
         from: `    await session.begin()
     try {
       failpoint('before-copy')`,
-        to: `    if (batch.owner.lost || !(await session.movePosition(batch))) return 'fenced'
+        to: `    if (moves.some((move) => move.owner.lost) || !(await session.movePositions(moves))) return 'fenced'
     await session.begin()
     try {
       failpoint('before-copy')`,
       },
       {
         file: LANE,
-        from: 'if (batch.owner.lost || !(await session.movePosition(batch))) {',
-        to: 'if (batch.owner.lost) {',
+        from: 'if (moves.some((move) => move.owner.lost) || !(await session.movePositions(moves))) {',
+        to: 'if (moves.some((move) => move.owner.lost)) {',
       },
     ],
   },
@@ -56,7 +56,13 @@ export const controls: Control[] = [
   {
     name: 'dead letter not awaited',
     scenario: 'F11',
-    changes: [{ file: LANE, from: 'await deadLetters.send(', to: 'void deadLetters.send(' }],
+    changes: [
+      {
+        file: LANE,
+        from: 'await this.#options.deadLetters.send(',
+        to: 'void this.#options.deadLetters.send(',
+      },
+    ],
   },
   {
     name: 'state kept after a rolled-back batch',
@@ -82,8 +88,8 @@ export const controls: Control[] = [
       },
       {
         file: SOURCE,
-        from: 'if (owner.last !== null) return this.#compareLast(',
-        to: 'if (Date.now() < 0) return this.#compareLast(',
+        from: 'if (owner.last !== null)\n      return this.#compareLast(',
+        to: 'if (Date.now() < 0)\n      return this.#compareLast(',
       },
       {
         file: SOURCE,

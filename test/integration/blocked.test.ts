@@ -51,7 +51,7 @@ async function stoppedLane(t: Scope, { DATABASE_URL }: PipelineSettings, name: s
 async function copyHalf({ client, onError }: Stopped, transactions: Transaction[]): Promise<void> {
   const months = new Map(transactions.map((tx) => [new Date(tx.timestamp).toISOString().slice(0, 7), tx]))
   for (const { timestamp } of months.values()) await ensurePartition(client, timestamp)
-  const chunks = new CopyEncoder('rules', 'model').encode(judge(transactions))
+  const chunks = new CopyEncoder('rules', 'model').encode([judge(transactions)])
   assert.ok(chunks.length > 1)
   await client.query('BEGIN')
   const stream = client.query(copyFrom(COPY_TRANSACTIONS))

@@ -1,4 +1,5 @@
-import type { Batch, Ownership } from '../../pipeline/batch.ts'
+import type { Ownership } from '../../pipeline/batch.ts'
+import type { Move as StoreMove } from '../../pipeline/store/moves.ts'
 import { contentOf, identity } from '../../pipeline/store/sql.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import type { Row } from '../support/copy-parser.ts'
@@ -83,14 +84,17 @@ export class SimDatabase {
     }
   }
 
-  movePosition(backend: Backend, { owner, fromOffset: from, nextOffset: next }: Batch): boolean {
-    const { partition } = owner
+  movePositions(backend: Backend, moves: readonly StoreMove[]): boolean {
     const { moved } = this.#changesOf(backend)
-    if (this.positions.get(partition)?.next !== from) return false
-    this.#locks.take(backend, `position ${partition}`)
-    if (this.positions.get(partition)?.next !== from) return false
-    moved.push({ partition, from, next, by: owner })
-    return true
+    const found: Move[] = []
+    for (const { owner, fromOffset: from, nextOffset: next } of moves) {
+      const { partition } = owner
+      if (this.positions.get(partition)?.next !== from) continue
+      this.#locks.take(backend, `position ${partition}`)
+      if (this.positions.get(partition)?.next === from) found.push({ partition, from, next, by: owner })
+    }
+    moved.push(...found)
+    return found.length === moves.length
   }
 
   /** As PostgreSQL, a COMMIT after an error rolls back and says nothing. */

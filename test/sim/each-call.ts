@@ -59,7 +59,7 @@ function recoveryFaults(): NextFault {
   let commits = 0
   let moves = 0
   return (call) => {
-    if (call === 'movePosition' && ++moves === 3) return { code: '55P03' }
+    if (call === 'movePositions' && ++moves === 3) return { code: '55P03' }
     if (call !== 'commit') return null
     commits++
     if (commits === 6) return 'crash-before'

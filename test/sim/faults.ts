@@ -6,7 +6,7 @@ export const DATABASE_CALLS = [
   'begin',
   'copy',
   'insertSkipped',
-  'movePosition',
+  'movePositions',
   'commit',
   'rollback',
   'readPosition',

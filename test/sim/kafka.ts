@@ -200,13 +200,7 @@ export class Member {
     if (entries.length === 0) return this.#heartbeat()
     const messages = entries
       .filter((entry) => !entry.isControl)
-      .map(({ offset, timestamp, key, value }) => ({
-        offset: `${offset}`,
-        timestamp: `${timestamp}`,
-        key,
-        value,
-        headers: {},
-      }))
+      .map(({ offset, timestamp, key, value }) => ({ offset, timestamp, key, value, headers: {} }))
     const last = entries[entries.length - 1].offset
     this.#emit(EVENTS.START_BATCH_PROCESS, {
       partition,
@@ -227,7 +221,7 @@ export class Member {
           messages,
           lastOffset: () => `${last}`,
         },
-        resolveOffset: (offset: string) => resolve(offset === lastMessage ? last : Number(offset)),
+        resolveOffset: (offset: string) => resolve(Number(offset) === lastMessage ? last : Number(offset)),
         heartbeat: () => this.#heartbeat(),
         isRunning: () => this.#running,
         isStale: () => this.#seeks.has(partition),

@@ -10,6 +10,8 @@ export interface Plan {
   lanes: number
   queueBatches: number
   batchMaxRecords: number
+  /** Records that are stored together, at most. */
+  commitRecords: number
   latenessMs: number
   checkpointMs: number
   /** Mean time that a message travels. */
@@ -34,6 +36,7 @@ export const drawPlan = (random: Random): Plan => ({
   lanes: random.integer(1, 3),
   queueBatches: random.integer(1, 4),
   batchMaxRecords: random.integer(1, 12),
+  commitRecords: random.integer(1, 30),
   latenessMs: random.pick([HOUR, 24 * HOUR]),
   checkpointMs: random.pick([100, 1000]),
   latencyMs: random.pick([1, 3, 10]),
@@ -52,6 +55,7 @@ export const quietPlan: Plan = {
   lanes: 2,
   queueBatches: 2,
   batchMaxRecords: 5,
+  commitRecords: 10,
   latenessMs: 24 * HOUR,
   checkpointMs: 50,
   latencyMs: 1,

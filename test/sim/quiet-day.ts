@@ -50,7 +50,7 @@ export async function quietDay(topic: Entry[][], latenessMs: number): Promise<Qu
           scoreBatch(computeFeatures(batch))
           owner.states.commit(batch.undo!)
           owner.judged.length = 0
-          fates.set(key, parseCopy(Buffer.concat(encoder.encode(batch)))[0])
+          fates.set(key, parseCopy(Buffer.concat(encoder.encode([batch])))[0])
         }
       }
       states.push(await digestsOf(owner.states))

@@ -22,7 +22,8 @@ export const simSessions =
       },
       insertSkipped: (batch) =>
         connection.call('insertSkipped', () => database.insertSkipped(backend, skippedOf(batch))),
-      movePosition: (batch) => connection.call('movePosition', () => database.movePosition(backend, batch)),
+      movePositions: (moves) =>
+        connection.call('movePositions', () => database.movePositions(backend, moves)),
       commit: () => connection.call('commit', () => database.commit(backend)),
       rollback: () => connection.call('rollback', () => database.rollback(backend)),
       readPosition: (_topic, partition) =>

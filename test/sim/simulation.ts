@@ -109,13 +109,14 @@ const isDrained = ({ kafka, database }: World): boolean =>
 
 /** Memory stays flat: nothing waits in more places than the settings say. */
 function checkBounds(world: World): void {
-  const { queueBatches, lanes } = world.plan
+  const { queueBatches, batchMaxRecords, commitRecords, lanes } = world.plan
   for (const { source, host } of world.processes) {
     let judged = 0
-    for (const owner of source.owned()) if (!owner.lost) judged += owner.judged.length
+    for (const owner of source.owned())
+      if (!owner.lost) for (const { records } of owner.judged) judged += records.length
     // In the lanes, before the score stage, and one or two at each joint.
-    const most = (lanes + 1) * queueBatches + 5
-    if (judged > most) world.violate('bounds', `${host.name}: ${judged} judged batches, at most ${most}`)
+    const most = lanes * queueBatches * commitRecords + (queueBatches + 6) * batchMaxRecords
+    if (judged > most) world.violate('bounds', `${host.name}: ${judged} judged records, at most ${most}`)
   }
 }
 

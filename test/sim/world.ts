@@ -34,6 +34,7 @@ export const MET = [
   'lost answer of a COMMIT',
   'late COMMIT of a lost connection',
   'fenced',
+  'several partitions in one COMMIT',
   'deadlock',
   'duplicate',
   'refused row',
@@ -182,6 +183,7 @@ export class World {
   #watchCommit(moved: Move[], rows: Row[]): void {
     const { database } = this
     if (rows.length > 0 && moved.length === 0) this.violate('position', 'rows are committed without it')
+    if (moved.length > 1) this.count('several partitions in one COMMIT')
     for (const { partition, from, next, by } of moved) {
       const stored = database.positions.get(partition)!.next
       if (stored !== from || next <= from)

@@ -11,13 +11,18 @@ import { constantModel } from './batches.ts'
 import { registryOf, writersOf } from './writers.ts'
 
 /** Lanes without a database: what `store` returns is what becomes of a batch. */
-const fakeLanes = (count: number, store: (batch: Batch) => Promise<StoreOutcome>): Lane[] =>
-  Array.from({ length: count }, () => ({ store }) as unknown as Lane)
+function fakeLanes(count: number, storeOne: (batch: Batch) => Promise<StoreOutcome>): Lane[] {
+  const store: Lane['store'] = async (batches, settle) => {
+    for (const batch of batches) settle(batch, await storeOne(batch))
+  }
+  return Array.from({ length: count }, () => ({ store }) as unknown as Lane)
+}
 
 export interface RunOptions {
   source: Iterable<Batch> | AsyncIterable<Batch>
   store: (batch: Batch) => Promise<StoreOutcome>
   lanes?: number
+  /** Batches of four records that wait before a stage. */
   size?: number
   model?: Model
   registry?: Parameters<typeof writersOf>[0]
@@ -31,6 +36,7 @@ export function runPipeline({ source, lanes = 2, size = 2, ...options }: RunOpti
   const end = store({
     lanes: fakeLanes(lanes, options.store),
     queueBatches: size,
+    batchMaxRecords: 4,
     metrics,
     onStored: (batch) => stored.push(batch),
     onFenced: ({ owner }) => fenced.push(owner),

@@ -53,7 +53,7 @@ function expectedRow(batch: Batch, row: number): Row {
 }
 
 function assertRoundTrip(batch: Batch, encoder = new CopyEncoder('rules-1', 'modèle-1')): Buffer[] {
-  const chunks = encoder.encode(batch)
+  const chunks = encoder.encode([batch])
   const rows = parseCopy(Buffer.concat(chunks))
   assert.equal(rows.length, batch.transactions.length)
   rows.forEach((row, i) => {
@@ -140,7 +140,7 @@ test('a row carries the offset of its own record when earlier rows were left out
   const batch = scored([transaction()], [], 10)
   batch.records.unshift({ ...batch.records[0], offset: 9 })
   batch.recordOf = [1]
-  const [row] = parseCopy(Buffer.concat(new CopyEncoder('r', 'm').encode(batch)))
+  const [row] = parseCopy(Buffer.concat(new CopyEncoder('r', 'm').encode([batch])))
   assert.equal(row.kafka_offset, 10)
 })
 
@@ -176,7 +176,7 @@ test('a single text larger than the buffer fits, in the middle of other rows', (
 test('wherever the buffer ends, nothing is cut', () => {
   const encoder = new CopyEncoder('rules-1', 'modèle-1')
   const short = scored([transaction()])
-  const width = Buffer.concat(encoder.encode(short)).length
+  const width = Buffer.concat(encoder.encode([short])).length
   // The first row nearly fills the buffer, a few bytes more each time, so that each field of the second meets its end.
   for (let left = 0; left < 2 * width; left += 3) {
     const fill = transaction({ location: 'x'.repeat((BUFFER - left) % 1_300_000) })

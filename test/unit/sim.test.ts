@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { failCall } from '../sim/each-call.ts'
 import { CUTS } from '../sim/faults.ts'
 import { simulate } from '../sim/simulation.ts'
+import type { Met } from '../sim/world.ts'
 
 /** The quick part of `npm run test:sim`, which goes through a thousand seeds and every call. */
 
@@ -15,8 +16,15 @@ test('whatever befalls processes and servers, everything is stored once, as on a
     assert.equal(outcome.violation, null, `seed ${seed}: npm run test:sim -- --seed ${seed} --verbose`)
     for (const what of outcome.met.keys()) met.add(what)
   }
-  for (const what of ['crash', 'freeze', 'fenced', 'duplicate', 'restored from a checkpoint'] as const)
-    assert.ok(met.has(what), `the seeds meet no ${what}`)
+  const expected: Met[] = [
+    'crash',
+    'freeze',
+    'fenced',
+    'duplicate',
+    'restored from a checkpoint',
+    'several partitions in one COMMIT',
+  ]
+  for (const what of expected) assert.ok(met.has(what), `the seeds meet no ${what}`)
 })
 
 test('a seed gives the same trace each time, and another seed another one', async () => {
