@@ -15,7 +15,7 @@ import { HOUR } from '../schemas/time.ts'
 import { consumeAll } from './consume.ts'
 import type { GroundSettings } from './ground.ts'
 
-/** A batch as the pipeline would send it to COPY. */
+/** A COPY of the pipeline's, as large as it makes them under load. */
 export interface EncodedBatch {
   partition: number
   rows: number
@@ -74,8 +74,8 @@ export async function encodeRows(
     signal,
     async onBatch(partition, messages) {
       if (!owners.has(partition)) owners.set(partition, newOwner(settings, partition))
-      for (let from = 0; from < messages.length; from += settings.BATCH_MAX_RECORDS) {
-        const slice = messages.slice(from, from + settings.BATCH_MAX_RECORDS)
+      for (let from = 0; from < messages.length; from += settings.COMMIT_MAX_RECORDS) {
+        const slice = messages.slice(from, from + settings.COMMIT_MAX_RECORDS)
         await encodeBatch(owners.get(partition)!, slice)
       }
     },

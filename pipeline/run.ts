@@ -143,7 +143,7 @@ export async function runStages(
     store: store({
       lanes,
       queueBatches: settings.QUEUE_BATCHES,
-      batchMaxRecords: settings.BATCH_MAX_RECORDS,
+      commitMaxRecords: Math.max(settings.COMMIT_MAX_RECORDS, settings.BATCH_MAX_RECORDS),
       metrics,
       onStored(batch) {
         progress.onStored(batch)

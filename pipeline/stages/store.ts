@@ -7,9 +7,10 @@ import { LaneQueue } from '../store/lane-queue.ts'
 
 export interface StoreDeps {
   lanes: Lane[]
-  /** Full batches that may wait for a lane. */
+  /** How many times `commitMaxRecords` may wait for a lane. */
   queueBatches: number
-  batchMaxRecords: number
+  /** Records that are stored together, at most; not fewer than in a batch. */
+  commitMaxRecords: number
   metrics: Metrics
   /** Called once a batch is committed. */
   onStored: (batch: Batch) => void
@@ -28,21 +29,21 @@ export const laneOf = (partition: number, lanes: number): number => partition % 
  * order. What waits while a lane is at work is stored together afterwards: little at once when little comes, much when
  * much does. Takes more until all lanes together have as much as they may: one busy lane must not leave the others idle.
  */
-export function store({ lanes, queueBatches, batchMaxRecords, metrics, ...then }: StoreDeps): Writable {
+export function store({ lanes, queueBatches, commitMaxRecords, metrics, ...then }: StoreDeps): Writable {
   const queues = lanes.map(() => new LaneQueue())
   const working: (Promise<void> | null)[] = lanes.map(() => null)
   let resume: (() => void) | null = null
 
   const sum = (of: (queue: LaneQueue) => number) => queues.reduce((total, queue) => total + of(queue), 0)
   const hasRoom = () =>
-    sum((queue) => queue.records) < lanes.length * queueBatches * batchMaxRecords &&
+    sum((queue) => queue.records) < lanes.length * queueBatches * commitMaxRecords &&
     sum((queue) => queue.batches) < lanes.length * MOST_BATCHES
   for (const [lane, queue] of queues.entries())
     metrics.sampled.queues.set(`lane-${lane}`, () => queue.batches)
 
   async function work(lane: number): Promise<void> {
     const queue = queues[lane]
-    for (let some = queue.take(batchMaxRecords); some.length > 0; some = queue.take(batchMaxRecords)) {
+    for (let some = queue.take(commitMaxRecords); some.length > 0; some = queue.take(commitMaxRecords)) {
       const end = metrics.storeSeconds.startTimer()
       await lanes[lane].store(some, (batch, outcome) => {
         queue.done(batch)

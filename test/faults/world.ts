@@ -37,6 +37,7 @@ export interface ConcludeOptions {
 const DEFAULTS: Env = {
   TOPIC_PARTITIONS: '3',
   BATCH_MAX_RECORDS: '50',
+  COMMIT_MAX_RECORDS: '200',
   QUEUE_BATCHES: '4',
   CHECKPOINT_SECONDS: '1',
   KAFKA_SESSION_TIMEOUT_MS: '6000',

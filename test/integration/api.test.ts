@@ -104,13 +104,18 @@ test('an account’s timeline is all of its transactions, newest first', async (
   const { call } = await open(t, [
     { id: 'old', score: 0.1, time: '2026-10-01T09:00:00.000Z' },
     { id: 'new', time: '2026-11-24T09:00:00.000Z' },
+    { id: 'quarter', time: '2026-11-24T06:00:00.000Z' },
+    { id: 'b', time: '2026-11-24T05:59:59.999Z' },
+    { id: 'a', time: '2026-11-24T05:59:59.999Z' },
     { id: 'other', account: 'ACC-2' },
   ])
   const body = await json(call('GET', '/api/v1/accounts/ACC-1/transactions'))
-  assert.deepEqual(ids(body), ['new', 'old'])
-  assert.equal(body.count, 2)
-  assert.equal(body.data[1].status, null)
+  assert.deepEqual(ids(body), ['new', 'quarter', 'a', 'b', 'old'])
+  assert.equal(body.count, 5)
+  assert.equal(body.data[4].status, null)
   assert.deepEqual(ids(await json(call('GET', '/api/v1/accounts/ACC-1/transactions?limit=1'))), ['new'])
+  const three = await json(call('GET', '/api/v1/accounts/ACC-1/transactions?limit=3'))
+  assert.deepEqual(ids(three), ['new', 'quarter', 'a'])
   assert.deepEqual(ids(await json(call('GET', '/api/v1/accounts/nobody/transactions'))), [])
 })
 

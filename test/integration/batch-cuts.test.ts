@@ -39,6 +39,7 @@ test('the decisions are the same however the records are cut into batches and sp
 
   const cut = fc.record({
     BATCH_MAX_RECORDS: fc.integer({ min: 1, max: 700 }),
+    COMMIT_MAX_RECORDS: fc.integer({ min: 1, max: 700 }),
     LANES: fc.integer({ min: 1, max: 4 }),
     QUEUE_BATCHES: fc.integer({ min: 1, max: 5 }),
   })
@@ -52,9 +53,9 @@ test('the decisions are the same however the records are cut into batches and sp
     numRuns: 6,
     endOnFailure: true,
     examples: [
-      [{ BATCH_MAX_RECORDS: 1, LANES: 3, QUEUE_BATCHES: 2 }],
-      [{ BATCH_MAX_RECORDS: 2, LANES: 1, QUEUE_BATCHES: 5 }],
-      [{ BATCH_MAX_RECORDS: 10_000, LANES: 4, QUEUE_BATCHES: 1 }],
+      [{ BATCH_MAX_RECORDS: 1, COMMIT_MAX_RECORDS: 1, LANES: 3, QUEUE_BATCHES: 2 }],
+      [{ BATCH_MAX_RECORDS: 2, COMMIT_MAX_RECORDS: 100, LANES: 1, QUEUE_BATCHES: 5 }],
+      [{ BATCH_MAX_RECORDS: 10_000, COMMIT_MAX_RECORDS: 10_000, LANES: 4, QUEUE_BATCHES: 1 }],
     ],
   })
 })

@@ -88,7 +88,7 @@ export function startProcess(world: World): SimProcess {
     store: store({
       lanes,
       queueBatches: plan.queueBatches,
-      batchMaxRecords: plan.commitRecords,
+      commitMaxRecords: plan.commitRecords,
       metrics,
       onStored({ owner, nextOffset }) {
         if (scheduler.random.chance(0.3)) source.commit(owner, nextOffset).catch(() => {})

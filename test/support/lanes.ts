@@ -11,8 +11,12 @@ import { constantModel } from './batches.ts'
 import { registryOf, writersOf } from './writers.ts'
 
 /** Lanes without a database: what `store` returns is what becomes of a batch. */
-function fakeLanes(count: number, storeOne: (batch: Batch) => Promise<StoreOutcome>): Lane[] {
+function fakeLanes(
+  count: number,
+  { store: storeOne, onTogether }: Pick<RunOptions, 'store' | 'onTogether'>,
+): Lane[] {
   const store: Lane['store'] = async (batches, settle) => {
+    onTogether?.(batches)
     for (const batch of batches) settle(batch, await storeOne(batch))
   }
   return Array.from({ length: count }, () => ({ store }) as unknown as Lane)
@@ -21,22 +25,26 @@ function fakeLanes(count: number, storeOne: (batch: Batch) => Promise<StoreOutco
 export interface RunOptions {
   source: Iterable<Batch> | AsyncIterable<Batch>
   store: (batch: Batch) => Promise<StoreOutcome>
+  /** Is told what a lane is to store in one transaction. */
+  onTogether?: (batches: readonly Batch[]) => void
   lanes?: number
   /** Batches of four records that wait before a stage. */
   size?: number
+  /** Records that are stored together, at most. */
+  together?: number
   model?: Model
   registry?: Parameters<typeof writersOf>[0]
 }
 
 /** The whole pipeline over an in-memory source and lanes without a database. */
-export function runPipeline({ source, lanes = 2, size = 2, ...options }: RunOptions) {
+export function runPipeline({ source, lanes = 2, size = 2, together = 4, ...options }: RunOptions) {
   const stored: Batch[] = []
   const fenced: Ownership[] = []
   const metrics = createMetrics()
   const end = store({
-    lanes: fakeLanes(lanes, options.store),
+    lanes: fakeLanes(lanes, options),
     queueBatches: size,
-    batchMaxRecords: 4,
+    commitMaxRecords: together,
     metrics,
     onStored: (batch) => stored.push(batch),
     onFenced: ({ owner }) => fenced.push(owner),

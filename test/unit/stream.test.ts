@@ -83,6 +83,30 @@ test('a store that does not go on stops the source, at a number of batches that 
   }
 })
 
+test('what waits while a lane is at work is stored together, in order, up to so many records', async () => {
+  const owners = partitions(3)
+  const together: number[] = []
+  const { done, stored } = runPipeline({
+    source: batches(owners, 90),
+    lanes: 1,
+    together: 20,
+    store: async () => {
+      await sleep(1)
+      return 'stored'
+    },
+    onTogether: (some) => together.push(some.reduce((sum, { records }) => sum + records.length, 0)),
+  })
+  await done
+  assert.equal(together[0], 4, 'the first one does not wait for others')
+  assert.equal(Math.max(...together), 20)
+  assert.ok(together.length < 45, `${together.length} transactions`)
+  for (const owner of owners)
+    assert.deepEqual(
+      fromOffsets(stored, owner),
+      Array.from({ length: 30 }, (_, i) => 4 * i),
+    )
+})
+
 test('an error of a stage ends the pipeline with that error, and the source with it', async () => {
   let closed = false
   function* source() {
