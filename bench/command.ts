@@ -46,10 +46,7 @@ function throughputCommand(): Command {
     .option('--runs <n>', 'times to measure each; the medians are reported', wholeNumber(1), 3)
     .option('--accounts <n>', 'accounts that the transactions are of', wholeNumber(1), 50_000)
     .addOption(
-      new Option(
-        '--ids <kind>',
-        'transaction ids: sequential ones fill the primary key in order, uuid at random',
-      )
+      new Option('--ids <kind>', 'transaction ids: sequential, or uuid as many banks have them')
         .choices(['sequential', 'uuid'])
         .default('sequential'),
     )

@@ -5,20 +5,12 @@ interface Index {
   /** A statement that makes it anew. */
   definition: string
   isPrimary: boolean
-  method: string
-  /** Of its key. */
-  column: string
 }
 
 interface Options {
-  /** Columns whose values come in no order. */
-  random: string[]
   progress: (line: string) => void
   signal: AbortSignal
 }
-
-/** Per cent: as full as a B-tree's pages are on average once it has grown by keys in no order. */
-const GROWN_FILL = 70
 
 /**
  * Fills a month of `transactions` without its indexes, and builds them afterwards: a tenth of the time that they take to
@@ -27,7 +19,7 @@ const GROWN_FILL = 70
 export async function buildIndexesAfter(
   client: pg.Client,
   month: string,
-  { random, progress, signal }: Options,
+  { progress, signal }: Options,
   fill: () => Promise<void>,
 ): Promise<void> {
   const { rows } = await client.query<{ bounds: string }>(
@@ -35,9 +27,6 @@ export async function buildIndexesAfter(
     [month],
   )
   await client.query(`ALTER TABLE transactions DETACH PARTITION ${month}`)
-  for (const { name, method, column } of await indexesOf(client, month))
-    if (method === 'btree' && random.includes(column))
-      await client.query(`ALTER INDEX ${name} SET (fillfactor = ${GROWN_FILL})`)
   const indexes = await indexesOf(client, month)
   for (const { name, isPrimary } of indexes)
     await client.query(isPrimary ? `ALTER TABLE ${month} DROP CONSTRAINT ${name}` : `DROP INDEX ${name}`)
@@ -55,10 +44,8 @@ export async function buildIndexesAfter(
 async function indexesOf(client: pg.Client, table: string): Promise<Index[]> {
   const { rows } = await client.query<Index>(
     `SELECT indexrelid::regclass::text AS name, pg_get_indexdef(indexrelid) AS definition,
-            indisprimary AS "isPrimary", amname AS method, attname AS column
-     FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
-     JOIN pg_attribute ON attrelid = indexrelid AND attnum = 1
-     WHERE indrelid = $1::regclass`,
+            indisprimary AS "isPrimary"
+     FROM pg_index WHERE indrelid = $1::regclass`,
     [table],
   )
   return rows

@@ -58,7 +58,7 @@ export function createMetrics() {
     }),
     storeSeconds: new Histogram({
       name: 'weir_store_seconds',
-      help: "From a batch's turn in its lane to its COMMIT",
+      help: 'From the turn of some batches in their lane to their COMMIT',
       buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     }),
@@ -111,8 +111,8 @@ export function createMetrics() {
     queued: new Gauge({
       name: 'weir_queued_batches',
       help:
-        'Batches that wait or are worked on, by queue. Each is bounded by QUEUE_BATCHES, the lanes by LANES times that ' +
-        'together',
+        'Batches that wait or are worked on, by queue. Each is bounded by QUEUE_BATCHES, the lanes together by LANES ' +
+        'times that of COMMIT_MAX_RECORDS',
       labelNames: ['queue'] as const,
       registers,
       collect() {

@@ -59,6 +59,7 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
   const settings = await testSettings(t, {
     TOPIC_PARTITIONS: '3',
     BATCH_MAX_RECORDS: '5',
+    COMMIT_MAX_RECORDS: '20',
     QUEUE_BATCHES: '4',
     CHECKPOINT_SECONDS: '1',
     ...ALL_FEATURES,
@@ -118,7 +119,11 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
 })
 
 test('two processes that both believe to own the partitions store each transaction once, with the right decision', async (t) => {
-  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '40', ...ALL_FEATURES })
+  const settings = await testSettings(t, {
+    BATCH_MAX_RECORDS: '40',
+    COMMIT_MAX_RECORDS: '80',
+    ...ALL_FEATURES,
+  })
   const sent = simulated(3000, 63)
   await sendTransactions(settings, sent.slice(0, 1500))
   await using one = await runningPipeline(settings)
@@ -159,7 +164,11 @@ async function stopInTransaction(
 }
 
 test('a process that is stopped in a transaction loses its partitions, and when it goes on it writes nothing late', async (t) => {
-  const settings = await testSettings(t, { BATCH_MAX_RECORDS: '5', ...ALL_FEATURES })
+  const settings = await testSettings(t, {
+    BATCH_MAX_RECORDS: '5',
+    COMMIT_MAX_RECORDS: '20',
+    ...ALL_FEATURES,
+  })
   const ledger = new Ledger()
   const stop = new AbortController()
   const producing = produceUntil(stop.signal, settings, ledger)
@@ -221,7 +230,11 @@ const instants: Record<string, () => Way> = {
 
 for (const [instant, way] of Object.entries(instants)) {
   test(`a database connection that is cut ${instant} costs nothing and doubles nothing`, async (t) => {
-    const settings = await testSettings(t, { BATCH_MAX_RECORDS: '25', ...ALL_FEATURES })
+    const settings = await testSettings(t, {
+      BATCH_MAX_RECORDS: '25',
+      COMMIT_MAX_RECORDS: '50',
+      ...ALL_FEATURES,
+    })
     const sent = simulated(1000, 62)
     await sendTransactions(settings, sent)
     const proxy = await databaseProxy(t, settings.DATABASE_URL, way())
