@@ -6,7 +6,7 @@ import type { Transaction } from '../schemas/transaction.ts'
 export interface Workload {
   records: number
   accounts: number
-  /** Sequential ids fill the primary key's index from its right edge; UUIDs touch all of it, as many banks' ids do. */
+  /** As banks have them: in order, or random. */
   ids: 'sequential' | 'uuid'
 }
 
