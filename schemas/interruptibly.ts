@@ -36,6 +36,8 @@ export async function interruptibly(
     if (!signal.aborted || (error as Error).name !== 'AbortError') throw error
   } finally {
     clearTimeout(grace)
-    release()
+    atGiveUp = () => {}
+    // The second half of a Ctrl-C may come when the work has ended already: it must not kill a process that ends well.
+    if (!signal.aborted) release()
   }
 }

@@ -9,7 +9,12 @@ import { fileURLToPath } from 'node:url'
 const MODULE = fileURLToPath(new URL('../../schemas/interruptibly.ts', import.meta.url))
 
 /** Runs the work in a process of its own; it prints `on` once signals may come. */
-async function run(work: string, graceSeconds: number | undefined, signals: [NodeJS.Signals, number][]) {
+async function run(
+  work: string,
+  graceSeconds: number | undefined,
+  signals: [NodeJS.Signals, number][],
+  afterwards = '',
+) {
   const script = `
     import { setTimeout as sleep } from 'node:timers/promises'
     import { interruptibly } from ${JSON.stringify(MODULE)}
@@ -18,7 +23,8 @@ async function run(work: string, graceSeconds: number | undefined, signals: [Nod
       console.log('on')
       ${work}
     }, ${graceSeconds})
-    console.log('done')`
+    console.log('done')
+    ${afterwards}`
   const args = ['--import', 'tsx', '--input-type=module', '--eval', script]
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const output = text(child.stdout)
@@ -60,4 +66,27 @@ test('work that does not end is given up after the grace, or when a second signa
     ['SIGINT', 1100],
   ])
   assert.deepEqual(insisted, { code: 143, output: ['given up'], errors: '' })
+})
+
+test('a second signal while the process is ending is the same Ctrl-C, and one that insists ends it at once', async () => {
+  const ending = `await sleep(1_500)`
+  const same: [NodeJS.Signals, number][] = [
+    ['SIGINT', 0],
+    ['SIGINT', 100],
+  ]
+  const ended = `process.exitCode = 0; ${ending}; console.log('ended')`
+  assert.deepEqual(await run(ABORTABLE, undefined, same, ended), {
+    code: 0,
+    output: ['done', 'ended'],
+    errors: '',
+  })
+  const insisted: [NodeJS.Signals, number][] = [
+    ['SIGINT', 0],
+    ['SIGINT', 1100],
+  ]
+  assert.deepEqual(await run(ABORTABLE, undefined, insisted, `${ending}; console.log('ended')`), {
+    code: 130,
+    output: ['done'],
+    errors: '',
+  })
 })
