@@ -69,6 +69,17 @@ export function createApp(deps: Deps): Hono<Env> {
   app.use('/api/*', guard.limited)
   app.route('/api/v1/anomalies', anomalyRoutes(database))
   app.route('/api/v1/accounts', accountRoutes(database))
-  app.route('/', pageRoutes({ database, guard, limits, sessions, production }))
+  app.route(
+    '/',
+    pageRoutes({
+      database,
+      guard,
+      limits,
+      sessions,
+      log,
+      production,
+      statementTimeoutMs: settings.STATEMENT_TIMEOUT_MS,
+    }),
+  )
   return app
 }

@@ -18,8 +18,8 @@ import { type Html, layout, scoreBar, statusBadge } from './layout.ts'
 interface DetailPage {
   item: VersionedItem
   history: StatusEntry[]
-  /** The account's newest transactions. */
-  timeline: Item[]
+  /** The account's newest transactions; null when they could not be read in time. */
+  timeline: Item[] | null
 }
 
 /** One anomaly: what happened, why it was flagged, what the account does otherwise, and the decision. */
@@ -91,12 +91,15 @@ function features(item: VersionedItem): Html {
   )}</dl></section>`
 }
 
-const account = (item: VersionedItem, timeline: Item[]): Html => html`<section class="card">
+const account = (item: VersionedItem, timeline: Item[] | null): Html => html`<section class="card">
 <h2>Newest transactions of ${item.account_id}</h2>
-<table class="timeline">
+${timeline === null ? html`<p class="muted">The account’s transactions could not be read in time.</p>` : timelineTable(item, timeline)}
+</section>`
+
+const timelineTable = (item: VersionedItem, timeline: Item[]): Html => html`<table class="timeline">
 <thead><tr><th scope="col">Time (UTC)</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Channel</th><th scope="col">Score</th><th scope="col">Status</th></tr></thead>
 <tbody>${timeline.map((entry) => timelineRow(entry, entry.transaction_id === item.transaction_id && entry.timestamp === item.timestamp))}</tbody>
-</table></section>`
+</table>`
 
 function timelineRow(entry: Item, current: boolean): Html {
   const { day, time } = dayAndTime(entry.timestamp)

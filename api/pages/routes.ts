@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono'
+import type { Logger } from '../../schemas/log.ts'
 import { clientAddress, requestSite } from '../auth/client.ts'
 import { type Guard, requireSameSite } from '../auth/guard.ts'
 import { loginRefusal, type Sessions } from '../auth/session.ts'
@@ -16,7 +17,6 @@ import {
 } from '../parameters.ts'
 import { Problem } from '../problems.ts'
 import { requireDone, unknownAnomaly } from '../routes/anomalies.ts'
-import { accountTransactions } from '../sql/accounts.ts'
 import { findAnomaly, listAnomalies } from '../sql/anomalies.ts'
 import type { Database } from '../sql/database.ts'
 import { changeStatus, statusHistory } from '../sql/statuses.ts'
@@ -24,20 +24,23 @@ import { assetRoutes } from './assets.ts'
 import { detailPage } from './detail.ts'
 import { loginPage } from './login.ts'
 import { queuePage } from './queue.ts'
+import { timelineInTime } from './timeline.ts'
 
 interface PageDeps {
   database: Database
   guard: Guard
   limits: Limits
   sessions: Sessions
+  log: Logger
   production: boolean
+  statementTimeoutMs: number
 }
 
 const PAGE_SIZE = 50
-const TIMELINE = 20
 
 /** The analysts' pages. They know sessions only: a key in a header is for programs. */
-export function pageRoutes({ database, guard, limits, sessions, production }: PageDeps): Hono<Env> {
+export function pageRoutes(deps: PageDeps): Hono<Env> {
+  const { database, guard, limits, sessions, production } = deps
   const pages = new Hono<Env>()
   pages.route('/', assetRoutes())
 
@@ -82,7 +85,7 @@ export function pageRoutes({ database, guard, limits, sessions, production }: Pa
     if (item === undefined) throw unknownAnomaly()
     const [history, timeline] = await Promise.all([
       statusHistory(database.query, item.transaction_id, item.timestamp),
-      accountTransactions(database.query, item.account_id, TIMELINE),
+      timelineInTime(deps, item.account_id, c.get('requestId')),
     ])
     return c.html(detailPage({ item, history, timeline }))
   })

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createClient } from '../../schemas/database.ts'
+import { query, type Scope, until } from '../harness.ts'
 import { cookieOf, KEY } from '../unit/api-app.ts'
 import { open } from './api-rows.ts'
 
@@ -65,4 +67,57 @@ test('a decision by form is audited under the session and leads back to the queu
   const [entry] = await audit()
   assert.match(entry.actor as string, /^API_KEY, session [\w-]{8}$/)
   assert.equal(entry.note, 'lost card')
+})
+
+/** Holds a month's table as `ALTER TABLE ... DETACH PARTITION` does. @returns lets it go */
+async function holdMonth(t: Scope, url: string, month: string): Promise<() => Promise<void>> {
+  const client = createClient({ connectionString: url, application_name: 'weir-test' })
+  client.on('error', () => {}) // the database is dropped before this test's other ends
+  await client.connect()
+  t.after(() => client.end())
+  await client.query('BEGIN')
+  await client.query(`LOCK TABLE transactions_${month} IN ACCESS EXCLUSIVE MODE`)
+  return async () => void (await client.query('COMMIT'))
+}
+
+test('the detail page is shown without the timeline when that takes long or loses its connection', async (t) => {
+  const time = '2026-11-24T09:30:00.000Z'
+  const lines: string[] = []
+  const { bare, url } = await open(
+    t,
+    [
+      { id: 'T', time },
+      { id: 'earlier', time: '2026-10-24T09:30:00.000Z' },
+    ],
+    { lines, env: { STATEMENT_TIMEOUT_MS: '10000' } },
+  )
+  const form = { 'Content-Type': 'application/x-www-form-urlencoded', 'Sec-Fetch-Site': 'same-origin' }
+  const Cookie = cookieOf(await bare('POST', `${LOCAL}/login`, form, new URLSearchParams({ key: KEY })))
+  const detail = async () => {
+    const began = performance.now()
+    const answer = await bare('GET', `${LOCAL}/anomalies/T?timestamp=${time}`, { Cookie })
+    assert.equal(answer.status, 200)
+    return { page: await answer.text(), seconds: (performance.now() - began) / 1000 }
+  }
+  const missing = /transactions could not be read in time\./
+
+  const release = await holdMonth(t, url, '2026_10')
+  const slow = await detail()
+  assert.match(slow.page, missing)
+  assert.match(slow.page, /The amount is high\..*name="new_status" value="FRAUD"/s)
+  assert.doesNotMatch(slow.page, /class="timeline"/)
+  assert.ok(slow.seconds < 6, `${slow.seconds} s`)
+  assert.match(lines.join(''), /TooSlow.*a page is shown without its timeline/)
+
+  const cut = detail()
+  const endWaiting = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'`
+  await until(async () => (await query(url, endWaiting)).length > 0, { what: 'the timeline to wait' })
+  assert.match((await cut).page, missing)
+  assert.match(lines.join(''), /Unavailable.*a page is shown without its timeline/)
+
+  await release()
+  const { page } = await detail()
+  assert.match(page, /class="timeline"/)
+  assert.doesNotMatch(page, missing)
 })
