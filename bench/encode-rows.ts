@@ -47,6 +47,8 @@ export async function encodeRows(
   const owners = new Map<number, Ownership>()
   const result: EncodedRows = { batches: [], anomalies: 0, months: [] }
   const months = new Set<string>()
+  // A batch is never cut: as for the lanes, in pipeline/run.ts.
+  const copyRecords = Math.max(settings.COMMIT_MAX_RECORDS, settings.BATCH_MAX_RECORDS)
 
   async function encodeBatch(owner: Ownership, messages: KafkaMessage[]): Promise<void> {
     const records = recordsOf(messages)
@@ -74,10 +76,8 @@ export async function encodeRows(
     signal,
     async onBatch(partition, messages) {
       if (!owners.has(partition)) owners.set(partition, newOwner(settings, partition))
-      for (let from = 0; from < messages.length; from += settings.COMMIT_MAX_RECORDS) {
-        const slice = messages.slice(from, from + settings.COMMIT_MAX_RECORDS)
-        await encodeBatch(owners.get(partition)!, slice)
-      }
+      for (let from = 0; from < messages.length; from += copyRecords)
+        await encodeBatch(owners.get(partition)!, messages.slice(from, from + copyRecords))
     },
   })
   return result
