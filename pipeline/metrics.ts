@@ -4,7 +4,7 @@ import { REJECT_CODES, type RejectCode } from './errors.ts'
 
 /** What is looked at only when the metrics are read: it costs nothing per batch. */
 export interface Sampled {
-  /** Batches in each queue, by its name. */
+  /** How many batches are in each queue, by its name. */
   queues: Map<string, () => number>
   owned: () => Iterable<Ownership>
 }
@@ -52,19 +52,21 @@ export function createMetrics() {
     }),
     batches: new Counter({
       name: 'weir_batches_total',
-      help: 'Batches, by what became of them',
+      help: 'Batches that came to a lane, by what became of them',
       labelNames: ['outcome'] as const,
       registers,
     }),
     storeSeconds: new Histogram({
       name: 'weir_store_seconds',
-      help: 'From the turn of some batches in their lane to their COMMIT',
+      help:
+        'A turn of a lane: from taking all batches that may share a COMMIT until it is known what became of each, with ' +
+        'every try in between',
       buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
       registers,
     }),
     batchRecords: new Histogram({
       name: 'weir_batch_records',
-      help: 'Records in a stored batch',
+      help: 'Records in a stored batch; several batches may share a COMMIT',
       buckets: [1, 10, 100, 1000, 2500, 5000, 10_000, 25_000, 100_000],
       registers,
     }),
@@ -82,12 +84,12 @@ export function createMetrics() {
     }),
     stalls: new Counter({
       name: 'weir_stalls_total',
-      help: 'Times that nothing was stored for WATCHDOG_SECONDS although there was work',
+      help: 'Times that some partition, of transactions or labels, stood for WATCHDOG_SECONDS although it had work',
       registers,
     }),
     lag: new Gauge({
       name: 'weir_lag_records',
-      help: 'Records in the topic behind the stored position',
+      help: 'Records in the topic from the stored position on',
       labelNames: ['partition'] as const,
       registers,
     }),
@@ -111,8 +113,8 @@ export function createMetrics() {
     queued: new Gauge({
       name: 'weir_queued_batches',
       help:
-        'Batches that wait or are worked on, by queue. Each is bounded by QUEUE_BATCHES, the lanes together by LANES ' +
-        'times that of COMMIT_MAX_RECORDS',
+        'Batches that wait or are worked on, by queue: QUEUE_BATCHES before a stage, at most; in all lanes together, and a ' +
+        'batch more, LANES times 200 with LANES times QUEUE_BATCHES times COMMIT_MAX_RECORDS records',
       labelNames: ['queue'] as const,
       registers,
       collect() {
