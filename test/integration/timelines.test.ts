@@ -96,3 +96,17 @@ test('a timeline of a table without rows, or without months, is empty', async (t
   await query(url, `SELECT ensure_transactions_partition('2026-11-01Z')`)
   assert.deepEqual(await timeline(call, 'ACC-1'), [])
 })
+
+test('of two accounts with the same hash, by which the index knows them, each has its own timeline', async (t) => {
+  const { call, url } = await open(t, [
+    { id: 'one', account: 'ACC-48312' },
+    { id: 'two', account: 'ACC-74882' },
+  ])
+  const [{ same }] = await query<{ same: boolean }>(
+    url,
+    `SELECT hashtext('ACC-48312') = hashtext('ACC-74882') AS same`,
+  )
+  assert.ok(same)
+  assert.deepEqual(await timeline(call, 'ACC-48312', 1), ['one'])
+  assert.deepEqual(await timeline(call, 'ACC-74882', 1), ['two'])
+})
