@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { ALIASES, type Settings, shape } from '../schemas/settings.ts'
@@ -38,6 +39,10 @@ export interface Child extends AsyncDisposable {
 const root = fileURLToPath(new URL('..', import.meta.url))
 const TAIL_LINES = 15
 const STOP_MS = 15_000
+
+/** What makes a child write a V8 profile when it ends. @param directory undefined for none */
+export const profiling = (directory: string | undefined): string[] =>
+  directory === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', resolve(directory)]
 
 export function startChild(options: ChildOptions): Child {
   const { file, args, settings, execArgv = [], onLine, signal } = options

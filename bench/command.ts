@@ -179,6 +179,7 @@ function latencyCommand(): Command {
     )
     .option('--runs <n>', 'times to measure each rate; the medians are reported', wholeNumber(1), 1)
     .option('--accounts <n>', 'accounts that the transactions are of', wholeNumber(1), 50_000)
+    .option('--cpu-prof <directory>', "write a CPU profile of each run's pipeline (which slows it a little)")
     .option('--out <file>', 'write the JSON object to this file too')
     .addHelpText('after', '\nHow each figure is measured stands in bench/README.md.')
     .action(runLatency)

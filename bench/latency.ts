@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Settings } from '../schemas/settings.ts'
-import { startChild } from './child.ts'
+import { profiling, startChild } from './child.ts'
 import { monotonicMs } from './clock.ts'
 import type { CommitTimes } from './commit-times.ts'
 import { consumeAll } from './consume.ts'
@@ -22,6 +22,8 @@ export interface LatencyOptions {
   warmUpSeconds: number
   runs: number
   accounts: number
+  /** Directory for CPU profiles of the pipeline. */
+  cpuProf?: string
   settings: Settings
   progress: (line: string) => void
   signal: AbortSignal
@@ -78,7 +80,7 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
 
 /** @throws when not exactly the records are stored at the end */
 async function withScene<T>(
-  { accounts, settings: common, progress, signal }: LatencyOptions,
+  { accounts, cpuProf, settings: common, progress, signal }: LatencyOptions,
   records: number,
   use: (scene: Scene) => Promise<T>,
 ): Promise<T> {
@@ -94,7 +96,14 @@ async function withScene<T>(
   const args = [records, accounts].map(String)
   await using sender = startChild({ file: 'bench/latency-sender.ts', args, settings, signal })
   await sender.message()
-  await using pipeline = startChild({ file: 'deploy/weir.ts', args: ['pipeline'], settings, signal })
+  const execArgv = profiling(cpuProf)
+  await using pipeline = startChild({
+    file: 'deploy/weir.ts',
+    args: ['pipeline'],
+    settings,
+    signal,
+    execArgv,
+  })
   await using watch = await watchPositions(database.url, signal)
   const until = (isSo: (watch: PositionWatch) => boolean) =>
     Promise.race([

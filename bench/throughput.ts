@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { resolve } from 'node:path'
 import type { Settings } from '../schemas/settings.ts'
-import { startChild } from './child.ts'
+import { profiling, startChild } from './child.ts'
 import { bareCopyRate, tableCopyRate } from './copy-rate.ts'
 import type { DecodeOnlyResult } from './decode-only.ts'
 import { encodeRows } from './encode-rows.ts'
@@ -80,8 +79,7 @@ async function runPipeline(
   { records, cpuProf, signal }: ThroughputOptions,
 ): Promise<Partial<Run>> {
   const own = { ...settings, KAFKA_GROUP_ID: `${settings.TRANSACTIONS_TOPIC}-${randomUUID()}` }
-  const execArgv = cpuProf === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', resolve(cpuProf)]
-  const result = await pipelineRate(own, records, { signal, execArgv })
+  const result = await pipelineRate(own, records, { signal, execArgv: profiling(cpuProf) })
   if (result.anomalies !== anomalies)
     throw new Error(
       `the pipeline found ${result.anomalies} anomalies, but ${anomalies} among the rows for COPY`,

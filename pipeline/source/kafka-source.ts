@@ -195,7 +195,7 @@ export class KafkaSource implements Source {
     if (kept !== undefined && !kept.lost) await this.#keep(kept)
     // One that was fenced while it was claimed again is taken anew here: retake leaves that to whoever is at it.
     const owner = kept !== undefined && !kept.lost ? kept : await this.#takeWhen(partition, join)
-    if (owner === null || join !== this.#join) return
+    if (owner === null || join !== this.#join || this.#options.closing.aborted) return
     this.#owned.set(partition, owner)
     this.#goOn(owner)
     this.#options.onTaken(partition, owner.committed)

@@ -52,7 +52,7 @@ export class CopyEncoder {
     this.#modelVersion = modelVersion
   }
 
-  /** @returns the batches' rows as pieces of 256 KiB, large because each costs two writes to the socket */
+  /** @returns the batches' rows as pieces of 256 KiB, large because each is sent by itself */
   encode(batches: readonly Batch[]): Buffer[] {
     HEADER.copy(this.#buffer)
     this.#at = HEADER.length

@@ -1,14 +1,15 @@
 import type { Logger } from '../../schemas/log.ts'
 import type { Batch, Ownership } from '../batch.ts'
-import { FatalError } from '../errors.ts'
+import { FatalError, type Reject } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
 import type { CopyEncoder } from './copy-encoder.ts'
 import { type DeadLetters, oneRequest } from './dead-letters.ts'
 import { findBadRow, findDuplicates } from './late-rejects.ts'
-import { movesOf } from './moves.ts'
-import { backOff, isWorthALine, reactionTo } from './reactions.ts'
+import { type Move, movesOf } from './moves.ts'
+import { backOff, isWorthALine, type Reaction, reactionTo } from './reactions.ts'
 import { rejudgeWithout } from './rejudge.ts'
 import type { OpenSession, StoreSession } from './session.ts'
+import { FENCED } from './sql.ts'
 
 /** What became of a batch: `fenced` = the partition is not ours any more; `dropped` = closing while it could not be stored. */
 export type StoreOutcome = 'stored' | 'fenced' | 'dropped'
@@ -31,6 +32,9 @@ export class Lane {
   readonly #uncertain = new Map<Ownership, number>()
   /** True while a server is waited for. */
   isWaiting = false
+  /** True when another transaction kept something for too long: that of a stopped process, most likely. */
+  #isBlocked = false
+  #isDestroyed = false
   /** The failure that was told last: another one is told at once. */
   #told = ''
   readonly #options: LaneOptions
@@ -49,40 +53,57 @@ export class Lane {
     batches: readonly Batch[],
     settle: (batch: Batch, outcome: StoreOutcome) => void,
   ): Promise<void> {
-    try {
-      if (batches.length > 1 && (await this.#storeTogether(batches))) {
-        for (const batch of batches) settle(batch, 'stored')
-        return
-      }
-      for (const batch of batches) settle(batch, await this.#storeWhen(batch))
-    } finally {
+    const ours = batches.filter((batch) => !this.#settleLost(batch, settle))
+    if (ours.length > 1 && (await this.#storeTogether(ours))) {
+      for (const batch of ours) settle(batch, 'stored')
+      return
+    }
+    for (const batch of ours) {
+      const outcome = await this.#storeWhen(batch)
       this.isWaiting = false
+      settle(batch, outcome)
     }
   }
 
-  /** One try. @returns false when it failed, or may have */
+  /** @returns true for a batch of a partition that is not ours any more */
+  #settleLost(batch: Batch, settle: (batch: Batch, outcome: StoreOutcome) => void): boolean {
+    if (!batch.owner.lost) return false
+    this.#uncertain.delete(batch.owner)
+    settle(batch, 'fenced')
+    return true
+  }
+
+  /** One try, and another one without duplicates. @returns false when it failed, or may have */
   async #storeTogether(batches: readonly Batch[]): Promise<boolean> {
-    if (this.#session === null || this.#uncertain.size > 0) return false
+    const session = this.#session
+    if (session === null || this.#uncertain.size > 0) return false
+    const isStored = async () => (await this.#tryOnce(session, batches)) === 'stored'
     try {
-      return (await this.#tryOnce(this.#session, batches)) === 'stored'
+      return await isStored().catch(async (error) => {
+        if (this.#reactionTo(error) !== 'duplicate') throw error
+        await this.#leaveOutDuplicates(batches)
+        return isStored()
+      })
     } catch (error) {
       if (error instanceof FatalError) throw error
-      this.#options.log.debug({ err: error, batches: batches.length }, 'not stored together')
+      this.#reactionTo(error as Error)
+      this.#options.log.info({ err: error, batches: batches.length }, 'not stored together: now one by one')
       return false
     }
   }
 
   async #storeWhen(batch: Batch): Promise<StoreOutcome> {
     let prepare: (() => Promise<void>) | null = null
-    let isBlocked = false
     for (let attempt = 1; ; attempt++) {
+      if (this.#isDestroyed) return 'dropped'
       if (batch.owner.lost) {
         this.#uncertain.delete(batch.owner)
         return 'fenced'
       }
       try {
         const session = await this.#connected()
-        if (isBlocked) await session.endStopped()
+        if (this.#isBlocked) await session.endStopped()
+        this.#isBlocked = false
         const landed = this.#uncertain.get(batch.owner)
         if (landed !== undefined) {
           const outcome = await this.#resolve(session, batch, landed)
@@ -94,16 +115,21 @@ export class Lane {
         return await this.#tryOnce(session, [batch])
       } catch (cause) {
         const error = cause as Error & { code?: string }
-        const reaction = reactionTo(error)
-        isBlocked = reaction === 'blocked'
+        const reaction = this.#reactionTo(error)
         if (error instanceof FatalError) throw error
         if (reaction === 'exit')
           throw new FatalError(`PostgreSQL refuses to store: ${error.message}`, { cause })
-        if (reaction === 'duplicate') prepare = () => this.#leaveOutDuplicates(batch)
+        if (reaction === 'duplicate') prepare = () => this.#leaveOutDuplicates([batch])
         else if (reaction === 'bad-row') prepare = () => this.#leaveOutBadRow(batch, error)
         else if (!(await this.#retryLater(error, attempt))) return 'dropped'
       }
     }
+  }
+
+  #reactionTo(error: Error): Reaction {
+    const reaction = reactionTo(error)
+    this.#isBlocked = reaction === 'blocked'
+    return reaction
   }
 
   async close(): Promise<void> {
@@ -112,8 +138,9 @@ export class Lane {
     await session?.close().catch(() => {})
   }
 
-  /** Cuts the connection in the middle of whatever it does. */
+  /** Cuts the connection in the middle of whatever it does; what is not stored is dropped. */
   destroy(): void {
+    this.#isDestroyed = true
     this.#session?.destroy()
     this.#session = null
   }
@@ -135,28 +162,27 @@ export class Lane {
       await this.#sendDeadLetters(batch)
     }
     const moves = movesOf(batches)
-    await session.begin()
+    if (moves.some((move) => move.owner.lost)) return 'fenced'
+    const rows = moves.some((move) => move.stored > 0) ? this.#options.encoder.encode(batches) : []
+    failpoint('before-copy')
+    for (const { owner, nextOffset } of moves) this.#uncertain.set(owner, nextOffset)
     try {
-      failpoint('before-copy')
-      if (moves.some((move) => move.stored > 0)) await session.copy(this.#options.encoder.encode(batches))
-      failpoint('after-copy')
-      for (const batch of batches)
-        if (batch.rejects.length + batch.duplicates.length > 0) await session.insertSkipped(batch)
-      if (moves.some((move) => move.owner.lost) || !(await session.movePositions(moves))) {
-        await session.rollback()
-        return 'fenced'
-      }
-    } catch (error) {
-      // A connection in a failed transaction is no use to the next batch: roll back, or throw it away.
-      await session.rollback().catch(() => this.destroy())
+      await session.store(rows, batches, moves)
+    } catch (cause) {
+      const error = cause as Error & { code?: string }
+      if (error.code !== FENCED && !ROLLED_BACK.includes(reactionTo(error))) throw error
+      this.#forget(moves)
+      if (error.code === FENCED) return 'fenced'
       throw error
     }
-    failpoint('before-commit')
-    for (const { owner, nextOffset } of moves) this.#uncertain.set(owner, nextOffset)
-    await session.commit()
     failpoint('after-commit')
-    for (const { owner } of moves) this.#uncertain.delete(owner)
+    this.#forget(moves)
     return 'stored'
+  }
+
+  /** Whether these took place is certain. */
+  #forget(moves: readonly Move[]): void {
+    for (const { owner } of moves) this.#uncertain.delete(owner)
   }
 
   /** Before the rows: they may be sent twice after a crash, and are never lost. The reader knows them by origin. */
@@ -196,41 +222,33 @@ export class Lane {
     return !closing.aborted
   }
 
-  async #leaveOutDuplicates(batch: Batch): Promise<void> {
-    const { duplicates, conflicts } = await findDuplicates(await this.#connected(), batch)
+  /** Also those of the batches behind: a topic that is read again has nothing else, and each time what follows is judged anew. */
+  async #leaveOutDuplicates(batches: readonly Batch[]): Promise<void> {
+    const { score } = this.#options
+    let found = 0
+    for (const owner of new Set(batches.map((batch) => batch.owner))) {
+      const left = await findDuplicates(await this.#connected(), owner.judged)
+      found += left.size
+      rejudgeWithout(owner, left, score)
+    }
     // The other one may have been rolled back meanwhile; as an ordinary failure this waits before it tries again.
-    if (duplicates.size + conflicts.size === 0)
-      throw new Error('PostgreSQL told of a duplicate that is not there')
-    const rejects = new Map(
-      [...conflicts].map((row) => [
-        row,
-        { code: 'CONFLICT' as const, message: 'another content is stored under this id and event time' },
-      ]),
-    )
-    rejudgeWithout(batch, { duplicates, rejects }, this.#options.score)
+    if (found === 0) throw new Error('PostgreSQL told of a duplicate that is not there')
   }
 
   async #leaveOutBadRow(batch: Batch, error: Error): Promise<void> {
     const row = await findBadRow(batch, async (probe) => {
       const session = await this.#connected()
-      await session.begin()
       try {
-        await session.copy(this.#options.encoder.encode([probe]))
+        await session.probe(this.#options.encoder.encode([probe]))
         return true
       } catch (cause) {
         // A duplicate is no bad row: it is left out first, then the search begins again.
         if (reactionTo(cause as Error) !== 'bad-row') throw cause
         return false
-      } finally {
-        await session.rollback()
       }
     })
     if (row === -1) throw new FatalError(`PostgreSQL refuses a batch and none of its rows: ${error.message}`)
-    rejudgeWithout(
-      batch,
-      { rejects: new Map([[row, { code: 'CONSTRAINT', message: error.message }]]) },
-      this.#options.score,
-    )
+    this.#rejectRows(batch, [row], { code: 'CONSTRAINT', message: error.message })
   }
 
   /** Makes missing months of the table, outside the batch's transaction. */
@@ -252,12 +270,20 @@ export class Lane {
   }
 
   #leaveOutMonth(batch: Batch, month: string, message: string): void {
-    const rejects = new Map<number, { code: 'CONSTRAINT'; message: string }>()
-    for (const [row, { timestamp }] of batch.transactions.entries())
-      if (monthOf(timestamp) === month) rejects.set(row, { code: 'CONSTRAINT', message })
-    rejudgeWithout(batch, { rejects }, this.#options.score)
+    const rows = [...batch.transactions.keys()].filter(
+      (row) => monthOf(batch.transactions[row].timestamp) === month,
+    )
+    this.#rejectRows(batch, rows, { code: 'CONSTRAINT', message })
+  }
+
+  #rejectRows(batch: Batch, rows: number[], reject: Omit<Reject, 'record'>): void {
+    const left = { duplicates: new Set<number>(), rejects: new Map(rows.map((row) => [row, reject])) }
+    rejudgeWithout(batch.owner, new Map([[batch, left]]), this.#options.score)
   }
 }
+
+/** After these PostgreSQL has certainly not committed: it told of them before it came to that. */
+const ROLLED_BACK: Reaction[] = ['duplicate', 'bad-row', 'blocked']
 
 /** SQLSTATE of ensure_transactions_partition: somebody has taken the month out of the table. */
 const DETACHED_MONTH = 'WR001'

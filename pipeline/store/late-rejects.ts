@@ -1,30 +1,45 @@
 import { type Batch, createBatch } from '../batch.ts'
+import type { Reject } from '../errors.ts'
 import { FEATURE_COUNT } from '../features/features.ts'
+import type { Left } from './rejudge.ts'
 import type { StoreSession } from './session.ts'
 import { contentOf, identity } from './sql.ts'
 
 /** Rows that turned out only at the COPY not to belong into the table. */
 
 /**
- * Rows of a batch whose transaction is stored already, or stands earlier in the batch: the first one stands.
- * `conflicts` have another content than the first.
+ * Rows whose transaction is stored already, or stands earlier in the batches: the first one stands. Those of another
+ * content than the first are conflicts.
+ * @param batches of one partition, in order
+ * @returns those that have any
  */
 export async function findDuplicates(
   session: Pick<StoreSession, 'findStored'>,
-  batch: Batch,
-): Promise<{ duplicates: Set<number>; conflicts: Set<number> }> {
-  const first = await session.findStored(batch.transactions)
-  const duplicates = new Set<number>()
-  const conflicts = new Set<number>()
-  batch.transactions.forEach((tx, row) => {
-    const key = identity(tx.transaction_id, tx.timestamp)
-    const content = contentOf(tx)
-    const earlier = first.get(key)
-    if (earlier === undefined) first.set(key, content)
-    else if (earlier === content) duplicates.add(row)
-    else conflicts.add(row)
-  })
-  return { duplicates, conflicts }
+  batches: readonly Batch[],
+): Promise<Map<Batch, Left>> {
+  // While it is asked the pipeline goes on: batches may join the list, and what is not asked for would seem to be new.
+  const asked = batches.slice()
+  const first = await session.findStored(asked.flatMap((batch) => batch.transactions))
+  const found = new Map<Batch, Left>()
+  for (const batch of asked) {
+    const duplicates = new Set<number>()
+    const rejects: Map<number, Omit<Reject, 'record'>> = new Map()
+    batch.transactions.forEach((tx, row) => {
+      const key = identity(tx.transaction_id, tx.timestamp)
+      const content = contentOf(tx)
+      const earlier = first.get(key)
+      if (earlier === undefined) first.set(key, content)
+      else if (earlier === content) duplicates.add(row)
+      else rejects.set(row, CONFLICT)
+    })
+    if (duplicates.size + rejects.size > 0) found.set(batch, { duplicates, rejects })
+  }
+  return found
+}
+
+const CONFLICT = {
+  code: 'CONFLICT' as const,
+  message: 'another content is stored under this id and event time',
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Batch, Ownership } from '../batch.ts'
+import { FatalError } from '../errors.ts'
 import { identify, type LastRecord } from '../source/last-record.ts'
 
 /** What a transaction does to a partition's position: from before its first batch to behind its last one. */
@@ -15,7 +16,11 @@ export interface Move {
   last: LastRecord | null
 }
 
-/** @param batches in the order of their offsets @returns a move for each partition */
+/**
+ * @param batches each partition's consecutive, in order
+ * @returns a move for each partition
+ * @throws FatalError for a gap between two batches: a position must not pass what is not stored
+ */
 export function movesOf(batches: readonly Batch[]): Move[] {
   const moves = new Map<Ownership, Move>()
   for (const { owner, fromOffset, nextOffset, records, ...batch } of batches) {
@@ -32,6 +37,10 @@ export function movesOf(batches: readonly Batch[]): Move[] {
         last: null,
       }
       moves.set(owner, move)
+    } else if (move.nextOffset !== fromOffset) {
+      throw new FatalError(
+        `${owner.topic}/${owner.partition}: the batch behind ${move.nextOffset} begins at ${fromOffset}`,
+      )
     }
     move.nextOffset = nextOffset
     move.stored += batch.transactions.length

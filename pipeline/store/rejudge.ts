@@ -1,28 +1,35 @@
-import { type Batch, removeRows } from '../batch.ts'
+import { type Batch, type Ownership, removeRows } from '../batch.ts'
 import type { Reject } from '../errors.ts'
 import { computeFeatures } from '../stages/features.ts'
 
+/** Rows of a batch that are not stored, and why. */
+export interface Left {
+  duplicates: ReadonlySet<number>
+  rejects: ReadonlyMap<number, Omit<Reject, 'record'>>
+}
+
 /**
- * Takes rows out of a batch that was judged already, and judges it and its successors of the partition again, as if
- * the rows had never been there: the state is rolled back through all of them, newest first.
+ * Takes rows out of batches of a partition that were judged already, and judges the first of these and all behind it
+ * again, as if the rows had never been there: the state is rolled back through all of them, newest first.
  */
 export function rejudgeWithout(
-  batch: Batch,
-  left: { duplicates?: ReadonlySet<number>; rejects?: ReadonlyMap<number, Omit<Reject, 'record'>> },
+  { judged }: Ownership,
+  left: ReadonlyMap<Batch, Left>,
   score: (batch: Batch) => Batch,
 ): void {
-  const { judged } = batch.owner
-  const again = judged.splice(judged.indexOf(batch))
-  for (const later of again.toReversed()) undo(later)
+  const first = judged.findIndex((batch) => left.has(batch))
+  if (first === -1) return
+  const again = judged.splice(first)
+  for (const batch of again.toReversed()) undo(batch)
+  for (const [batch, rows] of left) leaveOut(batch, rows)
+  for (const batch of again) score(computeFeatures(batch))
+}
 
-  const duplicates = left.duplicates ?? new Set<number>()
-  const rejects = left.rejects ?? new Map<number, Omit<Reject, 'record'>>()
+function leaveOut(batch: Batch, { duplicates, rejects }: Left): void {
   for (const row of duplicates) batch.duplicates.push(batch.records[batch.recordOf[row]].offset)
   for (const [row, reject] of rejects)
     batch.rejects.push({ record: batch.records[batch.recordOf[row]], ...reject })
   removeRows(batch, new Set([...duplicates, ...rejects.keys()]))
-
-  for (const later of again) score(computeFeatures(later))
 }
 
 function undo(batch: Batch): void {

@@ -1,4 +1,5 @@
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
+import type { Socket } from 'node:net'
 import type pg from 'pg'
 import { from as copyFrom } from 'pg-copy-streams'
 import { type ConnectionOptions, createClient } from '../../schemas/database.ts'
@@ -11,22 +12,21 @@ import {
   endStopped,
   ensurePartition,
   findStored,
-  insertSkipped,
   limitLockWaits,
-  movePositions,
   readPositionFinally,
+  storing,
 } from './sql.ts'
 
 /** A lane's connection: all that it asks of the database. Each call throws the server's error, or the connection's. */
 export interface StoreSession {
-  begin(): Promise<void>
-  /** @param chunks rows in the binary COPY format; they may be used again once it has resolved */
-  copy(chunks: Buffer[]): Promise<void>
-  insertSkipped(batch: Batch): Promise<void>
-  /** @returns false when a stored position is not the expected one */
-  movePositions(moves: readonly Move[]): Promise<boolean>
-  commit(): Promise<void>
-  rollback(): Promise<void>
+  /**
+   * Stores batches and moves their positions: one transaction, one message.
+   * @param rows of the batches, in the binary COPY format, nothing if there are none; the buffers may be used again once it has resolved
+   * @throws with SQLSTATE FENCED when a stored position is not the expected one
+   */
+  store(rows: readonly Buffer[], batches: readonly Batch[], moves: readonly Move[]): Promise<void>
+  /** Copies rows and rolls them back. */
+  probe(rows: readonly Buffer[]): Promise<void>
   /** The stored position. Waits for a transaction that is just moving it, so that the answer is final. */
   readPosition(topic: string, partition: number): Promise<number>
   /** The contents of those that are stored already, by identity. */
@@ -51,15 +51,15 @@ export const postgresSessions =
   async (onLost) => {
     const client = createClient(connection)
     client.on('error', onLost)
-    const cut = () =>
-      void (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
+    const { connection: wire } = client as unknown as { connection: EventEmitter & { stream: Socket } }
+    const cut = () => void wire.stream.destroy()
     const limited = <T>(work: Promise<T>): Promise<T> => {
       const timer = setTimeout(cut, SILENCE_MS)
       return work.finally(() => clearTimeout(timer))
     }
-    const run = async (statement: string) => void (await client.query(statement))
     try {
       await client.connect()
+      wire.prependListener('copyInResponse', () => writeTogether(wire.stream))
       await limited(endPredecessor(client))
       await limited(limitLockWaits(client))
     } catch (error) {
@@ -67,12 +67,8 @@ export const postgresSessions =
       throw error
     }
     return {
-      begin: () => limited(run('BEGIN')),
-      copy: (chunks) => limited(copy(client, chunks)),
-      insertSkipped: (batch) => limited(insertSkipped(client, batch)),
-      movePositions: (moves) => limited(movePositions(client, moves)),
-      commit: () => limited(run('COMMIT')),
-      rollback: () => limited(run('ROLLBACK')),
+      store: (rows, batches, moves) => limited(store(client, rows, storing(batches, moves))),
+      probe: (rows) => limited(probe(client, rows)),
       readPosition: (topic, partition) => limited(readPositionFinally(client, topic, partition)),
       findStored: (transactions) => limited(findStored(client, transactions)),
       ensurePartition: (at) => limited(ensurePartition(client, at)),
@@ -90,18 +86,43 @@ async function endPredecessor(client: pg.Client): Promise<void> {
   )
 }
 
-/** @throws the server's error, or the connection's */
-async function copy(client: pg.Client, chunks: Buffer[]): Promise<void> {
-  const stream = client.query(copyFrom(COPY_TRANSACTIONS))
-  // `finish` comes when the server has taken all; an error comes as an event and rejects both waits.
+/** pg-copy-streams writes a chunk's header, the chunk and the end one by one; each would be a call of the system. */
+function writeTogether(socket: Socket): void {
+  socket.cork()
+  setImmediate(() => socket.uncork())
+}
+
+async function store(client: pg.Client, rows: readonly Buffer[], statements: string[]): Promise<void> {
+  if (rows.length === 0) await client.query(statements.join(';\n'))
+  else await copy(client, [COPY_TRANSACTIONS, ...statements].join(';\n'), rows)
+}
+
+async function probe(client: pg.Client, rows: readonly Buffer[]): Promise<void> {
+  await client.query('BEGIN')
+  try {
+    await copy(client, COPY_TRANSACTIONS, rows)
+  } finally {
+    await client.query('ROLLBACK')
+  }
+}
+
+/**
+ * @param text begins with a COPY; what follows is run once the rows are in
+ * @throws the server's error, or the connection's
+ */
+async function copy(client: pg.Client, text: string, rows: readonly Buffer[]): Promise<void> {
+  const stream = client.query(copyFrom(text))
+  // `finish` comes when the server is ready for the next message; an error comes as an event and rejects both waits.
   const finished = once(stream, 'finish')
   finished.catch(() => {}) // an error before the end is thrown by the wait for `drain`
   // One chunk at a time: after the server's error the stream has let go of the connection, and a flush of what it
   // still holds would end the process.
-  for (const chunk of chunks) {
+  for (const chunk of rows) {
     if (!stream.write(chunk)) await once(stream, 'drain')
     failpoint('in-copy')
   }
+  failpoint('after-copy')
+  failpoint('before-commit')
   stream.end()
   await finished
 }

@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { formatAmount } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
@@ -10,41 +10,50 @@ import { reactionTo } from './reactions.ts'
 
 /** The pipeline's statements. */
 
+const literal = pg.escapeLiteral
+
 export const COPY_TRANSACTIONS = `COPY transactions (${COLUMNS.join(', ')}) FROM STDIN (FORMAT binary)`
 
+/** SQLSTATE of move_positions: a stored position is not the expected one, the partition is no longer ours. */
+export const FENCED = 'WR002'
+
 /**
- * Moves positions by compare-and-set, with the counters of what became of the batches.
- * @param moves of one topic
- * @returns false when a stored position is not the expected one: that partition is no longer ours
+ * What follows the COPY of batches in the same message: PostgreSQL runs all statements of a message in one transaction,
+ * goes on behind a COPY by itself, and rolls all of it back at the first error
+ * (https://www.postgresql.org/docs/current/protocol-flow.html, "Multiple Statements in a Simple Query").
+ * None of them returns rows, which the COPY's stream would not take.
  */
-export async function movePositions(client: pg.ClientBase, moves: readonly Move[]): Promise<boolean> {
-  const result = await client.query({
-    name: 'move_positions',
-    text: `UPDATE positions p
-      SET next_offset = m.next_offset, stored = p.stored + m.stored, anomalies = p.anomalies + m.anomalies,
-          duplicates = p.duplicates + m.duplicates, dead_letters = p.dead_letters + m.dead_letters, updated_at = now(),
-          last_offset = coalesce(m.last_offset, p.last_offset),
-          last_timestamp = coalesce(m.last_timestamp, p.last_timestamp), last_crc = coalesce(m.last_crc, p.last_crc)
-      FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                  $9::bigint[], $10::bigint[], $11::bigint[])
-        AS m (partition, expected, next_offset, stored, anomalies, duplicates, dead_letters,
-              last_offset, last_timestamp, last_crc)
-      WHERE p.topic = $1 AND p.partition = m.partition AND p.next_offset = m.expected`,
-    values: [
-      moves[0].owner.topic,
-      moves.map((move) => move.owner.partition),
-      moves.map((move) => move.fromOffset),
-      moves.map((move) => move.nextOffset),
-      moves.map((move) => move.stored),
-      moves.map((move) => move.anomalies),
-      moves.map((move) => move.duplicates),
-      moves.map((move) => move.deadLetters),
-      moves.map((move) => move.last?.offset ?? null),
-      moves.map((move) => move.last?.timestamp ?? null),
-      moves.map((move) => move.last?.crc ?? null),
-    ],
-  })
-  return result.rowCount === moves.length
+export const storing = (batches: readonly Batch[], moves: readonly Move[]): string[] => [
+  ...batches.filter((batch) => batch.rejects.length + batch.duplicates.length > 0).map(insertSkipped),
+  movePositions(moves),
+]
+
+/** Moves positions by compare-and-set, with the counters of what became of the batches. @param moves of one topic */
+function movePositions(moves: readonly Move[]): string {
+  const list = moves.map((move) => ({
+    partition: move.owner.partition,
+    expected: move.fromOffset,
+    next_offset: move.nextOffset,
+    stored: move.stored,
+    anomalies: move.anomalies,
+    duplicates: move.duplicates,
+    dead_letters: move.deadLetters,
+    last_offset: move.last?.offset,
+    last_timestamp: move.last?.timestamp,
+    last_crc: move.last?.crc,
+  }))
+  return `CALL move_positions(${literal(moves[0].owner.topic)}, ${literal(JSON.stringify(list))})`
+}
+
+/** Records that were processed without becoming a row. A topic that is read again leaves some out again. */
+function insertSkipped({ owner, duplicates, rejects }: Batch): string {
+  const skipped = [
+    ...duplicates.map((offset) => `(${offset}, 'DUPLICATE')`),
+    ...rejects.map(({ record, code }) => `(${record.offset}, ${literal(code)})`),
+  ]
+  return `INSERT INTO skipped (topic, partition, "offset", code)
+     SELECT ${literal(owner.topic)}, ${owner.partition}, * FROM (VALUES ${skipped.join(', ')}) AS v
+     ON CONFLICT (topic, partition, "offset") DO NOTHING`
 }
 
 /** The stored position. Waits for a transaction that is just moving it, so that the answer is final. */
@@ -143,18 +152,6 @@ async function claim(
   )
   const [{ next_offset: position, last_offset: offset, last_timestamp: timestamp, last_crc: crc }] = rows
   return { position, last: offset === null ? null : { offset, timestamp, crc } }
-}
-
-/** Records that were processed without becoming a row. A topic that is read again leaves some out again. */
-export async function insertSkipped(client: pg.ClientBase, batch: Batch): Promise<void> {
-  const offsets = [...batch.duplicates, ...batch.rejects.map((r) => r.record.offset)]
-  const codes = [...batch.duplicates.map(() => 'DUPLICATE'), ...batch.rejects.map((r) => r.code as string)]
-  await client.query(
-    `INSERT INTO skipped (topic, partition, "offset", code)
-     SELECT $1, $2, * FROM unnest($3::bigint[], $4::text[])
-     ON CONFLICT (topic, partition, "offset") DO NOTHING`,
-    [batch.owner.topic, batch.owner.partition, offsets, codes],
-  )
 }
 
 /** Which of the transactions are stored already: the content of each, by its identity. */

@@ -21,12 +21,13 @@ CREATE INDEX checkpoints_partition ON checkpoints (topic, partition, position);
 CREATE TABLE checkpoint_pieces (
   checkpoint_id bigint  NOT NULL REFERENCES checkpoints ON DELETE CASCADE,
   piece         integer NOT NULL,
-  data          bytea   STORAGE EXTERNAL NOT NULL,
+  data          bytea   NOT NULL,
   PRIMARY KEY (checkpoint_id, piece)
 ) WITH (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200,
   toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 20000
 );
+ALTER TABLE checkpoint_pieces ALTER COLUMN data SET STORAGE EXTERNAL;
 
 -- What was stored between a checkpoint and the position, by offset: a BRIN costs next to nothing, and offsets grow as
 -- the table does.

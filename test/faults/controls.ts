@@ -17,13 +17,19 @@ export interface Control {
 }
 
 const LANE = 'pipeline/store/lane.ts'
+const SESSION = 'pipeline/store/session.ts'
 const SQL = 'pipeline/store/sql.ts'
 const SOURCE = 'pipeline/source/kafka-source.ts'
 
 const withoutCompareAndSet = {
   file: SQL,
-  from: 'WHERE p.topic = $1 AND p.partition = m.partition AND p.next_offset = m.expected`',
-  to: 'WHERE p.topic = $1 AND p.partition = m.partition`',
+  from: `return \`CALL move_positions(\${literal(moves[0].owner.topic)}, \${literal(JSON.stringify(list))})\``,
+  to: `return \`UPDATE positions p
+    SET next_offset = m.next_offset, stored = p.stored + m.stored, anomalies = p.anomalies + m.anomalies,
+        duplicates = p.duplicates + m.duplicates, dead_letters = p.dead_letters + m.dead_letters
+    FROM jsonb_to_recordset(\${literal(JSON.stringify(list))}) AS m (partition integer, next_offset bigint,
+      stored bigint, anomalies bigint, duplicates bigint, dead_letters bigint)
+    WHERE p.topic = \${literal(moves[0].owner.topic)} AND p.partition = m.partition\``,
 }
 
 export const controls: Control[] = [
@@ -32,19 +38,9 @@ export const controls: Control[] = [
     scenario: 'F1',
     changes: [
       {
-        file: LANE,
-        from: `    await session.begin()
-    try {
-      failpoint('before-copy')`,
-        to: `    if (moves.some((move) => move.owner.lost) || !(await session.movePositions(moves))) return 'fenced'
-    await session.begin()
-    try {
-      failpoint('before-copy')`,
-      },
-      {
-        file: LANE,
-        from: 'if (moves.some((move) => move.owner.lost) || !(await session.movePositions(moves))) {',
-        to: 'if (moves.some((move) => move.owner.lost)) {',
+        file: SESSION,
+        from: "else await copy(client, [COPY_TRANSACTIONS, ...statements].join(';\\n'), rows)",
+        to: "else await client.query(statements.join(';\\n')).then(() => copy(client, COPY_TRANSACTIONS, rows))",
       },
     ],
   },

@@ -6,7 +6,7 @@ import { simulate } from '../../pipeline/produce/simulator.ts'
 import { kafkaSink } from '../../pipeline/produce/sink.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { query, testSettings, until } from '../harness.ts'
-import { databaseProxy, type Way } from '../support/database-proxy.ts'
+import { databaseProxy, endsRows, type Way } from '../support/database-proxy.ts'
 import { Ledger } from '../support/ledger.ts'
 import { type PipelineProcess, pipelineProcess } from '../support/pipeline-process.ts'
 import { anotherRun, runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
@@ -17,6 +17,8 @@ import { endOffsets, quiet, sendTransactions } from '../support/topics.ts'
 const KILLS = 10
 /** Transactions a second, in pieces of a fiftieth. */
 const RATE = 500
+/** Makes transactions of many rows, long enough to be met open. */
+const BACKLOG = 60_000
 
 /** Simulated traffic, in which some are sent twice, the second time a little later, and some are not valid. */
 function* disturbedTraffic(): Generator<Transaction, never> {
@@ -33,10 +35,17 @@ function* disturbedTraffic(): Generator<Transaction, never> {
 }
 
 /** Sends traffic until it is stopped. */
-async function produceUntil(stopped: AbortSignal, settings: PipelineSettings, ledger: Ledger): Promise<void> {
+async function produceUntil(
+  stopped: AbortSignal,
+  settings: PipelineSettings,
+  ledger: Ledger,
+  { backlog = 0 } = {},
+): Promise<void> {
   const sink = await kafkaSink({ settings, log: quiet })
   const traffic = disturbedTraffic()
   try {
+    const first = Array.from({ length: backlog }, () => traffic.next().value)
+    await ledger.record(first, (transactions) => sink.send(transactions))
     while (!stopped.aborted) {
       const piece = Array.from({ length: RATE / 50 }, () => traffic.next().value)
       await Promise.all([ledger.record(piece, (transactions) => sink.send(transactions)), sleep(20)])
@@ -164,14 +173,12 @@ async function stopInTransaction(
 }
 
 test('a process that is stopped in a transaction loses its partitions, and when it goes on it writes nothing late', async (t) => {
-  const settings = await testSettings(t, {
-    BATCH_MAX_RECORDS: '5',
-    COMMIT_MAX_RECORDS: '20',
-    ...ALL_FEATURES,
-  })
+  const settings = await testSettings(t, ALL_FEATURES)
   const ledger = new Ledger()
   const stop = new AbortController()
-  const producing = produceUntil(stop.signal, settings, ledger)
+  const producing = produceUntil(stop.signal, settings, ledger, { backlog: BACKLOG })
+  const isThere = async () => (await endOffsets(settings)).reduce((sum, end) => sum + end, 0) >= BACKLOG
+  await until(isThere, { seconds: 60, what: 'the backlog' })
   const sleeper = pipelineProcess(t, settings)
   await untilProgress(settings, 'the first progress', 20)
   await stopInTransaction(sleeper, settings)
@@ -202,9 +209,6 @@ test('a process that is stopped in a transaction loses its partitions, and when 
   assert.deepEqual(await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL), [])
 })
 
-/** PostgreSQL's message for a simple query. */
-const COMMIT = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
-
 /** Cuts every fourth time. */
 const instants: Record<string, () => Way> = {
   'in the middle of a COPY': () => {
@@ -213,13 +217,13 @@ const instants: Record<string, () => Way> = {
   },
   'before a COMMIT reaches the server': () => {
     let commits = 0
-    return { toServer: (bytes) => (bytes.includes(COMMIT) && ++commits % 4 === 0 ? 'cut' : 'pass') }
+    return { toServer: (bytes) => (endsRows(bytes) && ++commits % 4 === 0 ? 'cut' : 'pass') }
   },
   'between a COMMIT and its answer': () => {
     let commits = 0
     return {
       toServer(bytes, connection) {
-        if (bytes.includes(COMMIT) && ++commits % 4 === 0) connection.seen.add('COMMIT')
+        if (endsRows(bytes) && ++commits % 4 === 0) connection.seen.add('COMMIT')
         return 'pass'
       },
       // The server answers once it has committed.

@@ -38,11 +38,16 @@ class Connection {
   }
 
   call<T>(kind: Call, body: () => T): Promise<T> {
+    return this.message([[kind, body]])
+  }
+
+  /** Several calls in one message: the server does one after another, whatever becomes of the client, up to an error. */
+  message<T>(calls: [kind: Call, body: () => T][]): Promise<T> {
     const { scheduler, database } = this.#world
-    const fault = this.#world.nextFault(kind)
     return new Promise<T>((resolve, reject) => {
       if (this.#lost) {
-        scheduler.after(0, `${kind}: no connection`, () => reject(connectionError(scheduler.random)))
+        const tell = () => reject(connectionError(scheduler.random))
+        scheduler.after(0, `${calls[0][0]}: no connection`, tell)
         return
       }
       this.#waiting = reject
@@ -52,49 +57,56 @@ class Connection {
           this.#waiting = null
           tell()
         }
-        scheduler.after(this.#travels(), `${kind}: ${what}`, reply, this.#host)
+        scheduler.after(this.#travels(), what, reply, this.#host)
       }
-      const fail = (error: PgError) => {
+      const fail = (kind: Call, error: PgError) => {
         if (error.code === '40P01') this.#world.count('deadlock')
         if (error.code === '23505') this.#world.count('duplicate')
         if (error.code === '23514' && error.constraint !== undefined) this.#world.count('refused row')
-        database.fail(this.backend, kind === 'commit')
+        database.rollback(this.backend)
         if (error.code === '57P01') this.lose(error, 0)
-        else answer(error.code, () => reject(error))
+        else answer(`${kind}: ${error.code}`, () => reject(error))
       }
-      const finished = (result: T) => {
-        if (kind === 'commit' && this.#lost) this.#world.count('late COMMIT of a lost connection')
-        if (kind === 'commit' && fault === 'lost-after') this.#world.count('lost answer of a COMMIT')
-        if (fault === 'crash-after') this.#world.crash(this.#host)
-        else if (fault === 'lost-after') this.lose(connectionError(scheduler.random))
-        else answer('answer', () => resolve(result))
+      const doCall = (i: number): void => {
+        const [kind, body] = calls[i]
+        const fault = this.#world.nextFault(kind)
+        const finished = (result: T) => {
+          if (kind === 'commit' && this.#lost) this.#world.count('late COMMIT of a lost connection')
+          if (kind === 'commit' && fault === 'lost-after') this.#world.count('lost answer of a COMMIT')
+          if (fault === 'crash-after') this.#world.crash(this.#host)
+          else if (fault === 'lost-after') this.lose(connectionError(scheduler.random))
+          if (i + 1 < calls.length) doCall(i + 1)
+          else answer(`${kind}: answer`, () => resolve(result))
+        }
+        const execute = () => {
+          if (!this.backend.alive) return
+          if (fault === 'crash-before') this.#world.crash(this.#host)
+          else if (fault === 'lost-before') this.lose(connectionError(scheduler.random))
+          if (i === 0 && (fault === 'crash-before' || fault === 'lost-before')) return // it was not sent
+          if (typeof fault === 'object' && fault !== null)
+            return fail(kind, new PgError(kind === 'rollback' ? '57P01' : fault.code, 'injected'))
+          let result: T
+          database.attempt(
+            this.backend,
+            () => {
+              result = body()
+            },
+            (error) => {
+              if (error === null) finished(result)
+              else if (error instanceof PgError) fail(kind, error)
+              else this.#world.violate('harness', String(error))
+            },
+          )
+        }
+        const shown = typeof fault === 'object' ? (fault?.code ?? '') : fault
+        const travels = this.#travels()
+        scheduler.after(travels, `${this.backend.name} ${kind} ${shown}`, execute, null)
+        if (fault === 'lost-under-way')
+          this.lose(connectionError(scheduler.random), travels + this.#world.noticeMs())
+        if (fault === 'crash-under-way')
+          scheduler.after(0, 'dies now', () => this.#world.crash(this.#host), null)
       }
-      const execute = () => {
-        if (!this.backend.alive) return
-        if (fault === 'crash-before') return this.#world.crash(this.#host)
-        if (fault === 'lost-before') return this.lose(connectionError(scheduler.random))
-        if (typeof fault === 'object' && fault !== null)
-          return fail(new PgError(kind === 'rollback' ? '57P01' : fault.code, 'injected'))
-        let result: T
-        database.attempt(
-          this.backend,
-          () => {
-            result = body()
-          },
-          (error) => {
-            if (error === null) finished(result)
-            else if (error instanceof PgError) fail(error)
-            else this.#world.violate('harness', String(error))
-          },
-        )
-      }
-      const shown = typeof fault === 'object' ? (fault?.code ?? '') : fault
-      const travels = this.#travels()
-      scheduler.after(travels, `${this.backend.name} ${kind} ${shown}`, execute, null)
-      if (fault === 'lost-under-way')
-        this.lose(connectionError(scheduler.random), travels + this.#world.noticeMs())
-      if (fault === 'crash-under-way')
-        scheduler.after(0, 'dies now', () => this.#world.crash(this.#host), null)
+      doCall(0)
     })
   }
 

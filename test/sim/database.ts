@@ -1,6 +1,6 @@
 import type { Ownership } from '../../pipeline/batch.ts'
 import type { Move as StoreMove } from '../../pipeline/store/moves.ts'
-import { contentOf, identity } from '../../pipeline/store/sql.ts'
+import { contentOf, FENCED, identity } from '../../pipeline/store/sql.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import type { Row } from '../support/copy-parser.ts'
 import { PgError } from './faults.ts'
@@ -54,11 +54,6 @@ export class SimDatabase {
     this.#locks.attempt(backend, body, done)
   }
 
-  begin(backend: Backend): void {
-    if (backend.changes !== null) throw new Error('harness: BEGIN inside of a transaction')
-    backend.changes = { rows: new Map(), skipped: new Map(), moved: [] }
-  }
-
   /** Inserts the rows in order. Called again after each wait, it goes on where it stopped: `progress`. */
   copy(backend: Backend, rows: Row[], progress: { row: number }): void {
     const { rows: added } = this.#changesOf(backend)
@@ -84,7 +79,7 @@ export class SimDatabase {
     }
   }
 
-  movePositions(backend: Backend, moves: readonly StoreMove[]): boolean {
+  movePositions(backend: Backend, moves: readonly StoreMove[]): void {
     const { moved } = this.#changesOf(backend)
     const found: Move[] = []
     for (const { owner, fromOffset: from, nextOffset: next } of moves) {
@@ -93,31 +88,22 @@ export class SimDatabase {
       this.#locks.take(backend, `position ${partition}`)
       if (this.positions.get(partition)?.next === from) found.push({ partition, from, next, by: owner })
     }
+    if (found.length < moves.length) throw new PgError(FENCED, 'another position')
     moved.push(...found)
-    return found.length === moves.length
   }
 
-  /** As PostgreSQL, a COMMIT after an error rolls back and says nothing. */
   commit(backend: Backend): void {
-    const { changes } = backend
-    if (changes !== null && changes !== 'failed') {
-      this.#onCommit(changes.moved, [...changes.rows.values()])
-      for (const [key, row] of changes.rows) this.rows.set(key, row)
-      for (const [key, code] of changes.skipped) this.skipped.set(key, code)
-      for (const { partition, next } of changes.moved) this.positions.get(partition)!.next = next
-    }
-    backend.changes = null
-    this.#locks.release(backend)
+    const { rows, skipped, moved } = this.#changesOf(backend)
+    this.#onCommit(moved, [...rows.values()])
+    for (const [key, row] of rows) this.rows.set(key, row)
+    for (const [key, code] of skipped) this.skipped.set(key, code)
+    for (const { partition, next } of moved) this.positions.get(partition)!.next = next
+    this.rollback(backend)
   }
 
+  /** Also what an error does, at once. */
   rollback(backend: Backend): void {
     backend.changes = null
-    this.#locks.release(backend)
-  }
-
-  /** An error ends the transaction's effects at once; its block stays until ROLLBACK, unless COMMIT itself failed. */
-  fail(backend: Backend, atCommit: boolean): void {
-    if (backend.changes !== null) backend.changes = atCommit ? null : 'failed'
     this.#locks.release(backend)
   }
 
@@ -183,9 +169,9 @@ export class SimDatabase {
       .sort((a, b) => (a.kafka_offset as number) - (b.kafka_offset as number))
   }
 
+  /** A transaction begins with its first change. */
   #changesOf(backend: Backend): Changes {
-    if (backend.changes === null) throw new Error('harness: a change outside of a transaction')
-    if (backend.changes === 'failed') throw new PgError('25P02', 'current transaction is aborted')
+    backend.changes ??= { rows: new Map(), skipped: new Map(), moved: [] }
     return backend.changes
   }
 }

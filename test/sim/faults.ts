@@ -3,7 +3,6 @@ import type { Random } from '../../pipeline/produce/random.ts'
 /** The calls that can fail. */
 export const DATABASE_CALLS = [
   'open',
-  'begin',
   'copy',
   'insertSkipped',
   'movePositions',

@@ -7,8 +7,8 @@ export type Termination = 'owner terminated' | 'other lane terminated'
 /** The server's side of a connection. */
 export interface Backend {
   readonly name: string
-  /** null outside of a transaction; 'failed' after an error in it, until it is rolled back. */
-  changes: Changes | 'failed' | null
+  /** null outside of a transaction. */
+  changes: Changes | null
   /** False once the server has ended it. */
   alive: boolean
   /** Whom its present call waits for. */

@@ -12,20 +12,27 @@ export const simSessions =
     const connection = await connect(world, name, onLost)
     const { database } = world
     const { backend } = connection
+    // What is sent is sent: the buffers are used again, be it after a loss of the connection.
+    async function copy(chunks: readonly Buffer[]): Promise<void> {
+      const rows = parseCopy(Buffer.concat(chunks))
+      const progress = { row: 0 }
+      await connection.call('copy', () => database.copy(backend, rows, progress))
+    }
     return {
-      begin: () => connection.call('begin', () => database.begin(backend)),
-      copy(chunks) {
-        const progress = { row: 0 }
-        // What is sent is sent: the buffers are used again, be it after a loss of the connection.
-        const rows = parseCopy(Buffer.concat(chunks))
-        return connection.call('copy', () => database.copy(backend, rows, progress))
+      async store(chunks, batches, moves) {
+        // Who is stopped, or dies, before he has sent the end of the rows keeps what they lock until the server notices.
+        if (chunks.length > 0) await copy(chunks)
+        const skipped = batches.flatMap(skippedOf)
+        await connection.message([
+          ['insertSkipped', () => database.insertSkipped(backend, skipped)],
+          ['movePositions', () => database.movePositions(backend, moves)],
+          ['commit', () => database.commit(backend)],
+        ])
       },
-      insertSkipped: (batch) =>
-        connection.call('insertSkipped', () => database.insertSkipped(backend, skippedOf(batch))),
-      movePositions: (moves) =>
-        connection.call('movePositions', () => database.movePositions(backend, moves)),
-      commit: () => connection.call('commit', () => database.commit(backend)),
-      rollback: () => connection.call('rollback', () => database.rollback(backend)),
+      async probe(chunks) {
+        await copy(chunks)
+        await connection.call('rollback', () => database.rollback(backend))
+      },
       readPosition: (_topic, partition) =>
         connection.call('readPosition', () => database.readPosition(backend, partition)),
       findStored: (transactions) => connection.call('findStored', () => database.findStored(transactions)),

@@ -10,6 +10,11 @@ interface Connection {
   seen: Set<string>
 }
 
+/** Whether a lane has sent its last row: from then on PostgreSQL commits by itself. */
+export const endsRows = (bytes: Buffer): boolean => bytes.subarray(-COPY_DONE.length).equals(COPY_DONE)
+
+const COPY_DONE = Buffer.from('c\0\0\0\x04', 'latin1')
+
 /** What to look at in each direction; nothing by default. */
 export interface Way {
   toServer?: Watch

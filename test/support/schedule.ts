@@ -46,7 +46,11 @@ export function play(owner: Ownership, transactions: Transaction[], steps: Step[
 
 function rejudge(batch: Batch, without: number[]): void {
   const rows = batch.transactions.length === 0 ? [] : without.map((row) => row % batch.transactions.length)
-  rejudgeWithout(batch, { duplicates: new Set(rows) }, (later) => later)
+  rejudgeWithout(
+    batch.owner,
+    new Map([[batch, { duplicates: new Set(rows), rejects: new Map() }]]),
+    (later) => later,
+  )
 }
 
 function collect(batches: Batch[], owner: Ownership): Outcome {

@@ -92,7 +92,7 @@ test('a batch that is judged again keeps its place before its successors', () =>
     duplicates: new Set([0]),
     rejects: new Map([[1, { code: 'CONFLICT' as const, message: 'another content' }]]),
   }
-  rejudgeWithout(second, left, (batch) => {
+  rejudgeWithout(owner, new Map([[second, left]]), (batch) => {
     scored.push(batch)
     return batch
   })
@@ -104,7 +104,11 @@ test('a batch that is judged again keeps its place before its successors', () =>
   ])
   assert.deepEqual([second.transactions, second.recordOf], [[], []])
 
-  rejudgeWithout(first, { duplicates: new Set([0]) }, (batch) => batch)
+  rejudgeWithout(
+    owner,
+    new Map([[first, { duplicates: new Set([0]), rejects: new Map() }]]),
+    (batch) => batch,
+  )
   assert.deepEqual(owner.judged, [first, second])
   assert.deepEqual([first.transactions, first.recordOf], [[amounts[1]], [1]])
   assert.equal(feature(first, 0, 'account_count'), 0)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { withClient } from '../../../schemas/database.ts'
 import type { Transaction } from '../../../schemas/transaction.ts'
 import { controllableServers, query, until } from '../../harness.ts'
-import { databaseProxy } from '../../support/database-proxy.ts'
+import { databaseProxy, endsRows } from '../../support/database-proxy.ts'
 import { simulated } from '../../support/simulated.ts'
 import { handles, health, logLines, residentMb, sampled } from '../process-facts.ts'
 import type { Scenario } from '../scenario.ts'
@@ -115,12 +115,9 @@ export const databaseAway: Scenario = {
   },
 }
 
-/** PostgreSQL's message for a simple query. */
-const COMMIT = Buffer.from('Q\0\0\0\x0bCOMMIT\0', 'latin1')
-
 export const commitCut: Scenario = {
   id: 'F9',
-  title: 'connection cut after COMMIT was sent, before its answer',
+  title: 'connection cut after the COMMIT was asked for, before its answer',
   quick: false,
   async run(ctx) {
     const world = await World.open(ctx)
@@ -128,7 +125,7 @@ export const commitCut: Scenario = {
     let isStarted = false
     const proxy = await databaseProxy(ctx, world.settings.DATABASE_URL, {
       toServer(bytes, connection) {
-        if (isStarted && bytes.includes(COMMIT) && ctx.random() < 0.2) connection.seen.add('COMMIT')
+        if (isStarted && endsRows(bytes) && ctx.random() < 0.2) connection.seen.add('COMMIT')
         return 'pass'
       },
       // The server answers once it has committed.
