@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-
 /**
  * Waits for work that may take long, and lets a heartbeat go on meanwhile: it must not look like a dead member.
  * @throws what the work throws, or the heartbeat: that is for kafkajs, which joins the group anew (tulios/kafkajs#1719)
@@ -9,22 +7,21 @@ export async function whileAlive<T>(
   heartbeat: () => Promise<void>,
   everyMs: number,
 ): Promise<T> {
-  const over = new AbortController()
-  const beating = beat(heartbeat, everyMs, over.signal)
+  const { promise: failed, reject } = Promise.withResolvers<never>()
+  let isOver = false
+  const nextBeat = () => setTimeout(() => heartbeat().then(beaten, reject), everyMs)
+  const beaten = () => {
+    if (!isOver) timer = nextBeat()
+  }
+  let timer = nextBeat()
   try {
-    return await Promise.race([work, beating])
+    return await Promise.race([work, failed])
   } finally {
-    over.abort()
+    isOver = true
+    clearTimeout(timer)
     // Of the two one goes on, and nobody waits for it any more.
     work.catch(() => {})
-    beating.catch(() => {})
-  }
-}
-
-async function beat(heartbeat: () => Promise<void>, everyMs: number, over: AbortSignal): Promise<never> {
-  for (;;) {
-    await sleep(everyMs, undefined, { signal: over })
-    await heartbeat()
+    failed.catch(() => {})
   }
 }
 

@@ -6,7 +6,11 @@ export class LaneQueue {
   batches = 0
   /** Their records. */
   records = 0
-  #waiting: Batch[] = []
+  readonly #waiting: Batch[] = []
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
 
   add(batch: Batch): void {
     this.#waiting.push(batch)

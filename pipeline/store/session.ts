@@ -1,7 +1,7 @@
 import { type EventEmitter, once } from 'node:events'
 import type { Socket } from 'node:net'
 import type pg from 'pg'
-import { from as copyFrom } from 'pg-copy-streams'
+import { type CopyStreamQuery, from as copyFrom } from 'pg-copy-streams'
 import { type ConnectionOptions, createClient } from '../../schemas/database.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import type { Batch } from '../batch.ts'
@@ -59,7 +59,6 @@ export const postgresSessions =
     }
     try {
       await client.connect()
-      wire.prependListener('copyInResponse', () => writeTogether(wire.stream))
       await limited(endPredecessor(client))
       await limited(limitLockWaits(client))
     } catch (error) {
@@ -86,12 +85,6 @@ async function endPredecessor(client: pg.Client): Promise<void> {
   )
 }
 
-/** pg-copy-streams writes a chunk's header, the chunk and the end one by one; each would be a call of the system. */
-function writeTogether(socket: Socket): void {
-  socket.cork()
-  setImmediate(() => socket.uncork())
-}
-
 async function store(client: pg.Client, rows: readonly Buffer[], statements: string[]): Promise<void> {
   if (rows.length === 0) await client.query(statements.join(';\n'))
   else await copy(client, [COPY_TRANSACTIONS, ...statements].join(';\n'), rows)
@@ -111,7 +104,7 @@ async function probe(client: pg.Client, rows: readonly Buffer[]): Promise<void> 
  * @throws the server's error, or the connection's
  */
 async function copy(client: pg.Client, text: string, rows: readonly Buffer[]): Promise<void> {
-  const stream = client.query(copyFrom(text))
+  const stream = sendAhead(client, text)
   // `finish` comes when the server is ready for the next message; an error comes as an event and rejects both waits.
   const finished = once(stream, 'finish')
   finished.catch(() => {}) // an error before the end is thrown by the wait for `drain`
@@ -125,4 +118,25 @@ async function copy(client: pg.Client, text: string, rows: readonly Buffer[]): P
   failpoint('before-commit')
   stream.end()
   await finished
+}
+
+/**
+ * Begins a COPY whose rows go out with its text, in one write to the socket, without waiting for the server to ask for
+ * them: it takes them when it comes to the COPY, and drops them if that fails
+ * (https://www.postgresql.org/docs/current/protocol-flow.html, "COPY Operations").
+ */
+function sendAhead(client: pg.Client, text: string): CopyStreamQuery {
+  const { connection } = client as unknown as { connection: { stream: Socket } }
+  connection.stream.cork() // pg-copy-streams writes the header of a chunk, the chunk and the end one by one
+  setImmediate(() => connection.stream.uncork())
+  const stream = client.query(copyFrom(text)) as CopyStreamQuery & Asked
+  // After an error the text may have to wait until the server is ready again; then its answer is waited for, too.
+  if (stream.connection) stream.handleCopyInResponse(connection)
+  return stream
+}
+
+/** What `pg` calls and sets in a query. */
+interface Asked {
+  connection?: object
+  handleCopyInResponse(connection: object): void
 }
