@@ -64,10 +64,13 @@ export const shape = {
   API_KEY: z.string().min(16, 'expected at least 16 characters').optional(),
   FRONTEND_ORIGIN: z.string().optional(),
   STRIPE_API_KEY: z.string().optional(),
+  TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
+  RATE_LIMIT_STORE: z.enum(['memory', 'postgres']).default('memory'),
   RATE_LIMIT_HEALTH: positive.default(100),
   RATE_LIMIT_READY: positive.default(30),
   RATE_LIMIT_READ: positive.default(100),
   RATE_LIMIT_WRITE: positive.default(30),
+  RATE_LIMIT_FAILURES: positive.default(30),
   STATEMENT_TIMEOUT_MS: positive.default(5000),
   DATABASE_POOL_SIZE: positive.max(1000).default(10),
 } satisfies Record<string, z.ZodType>
