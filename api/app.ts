@@ -53,6 +53,7 @@ export function createApp(deps: Deps): Hono<Env> {
       app,
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(', ')
+        if (c.req.method === 'OPTIONS') return c.body(null, 204, { Allow: `${allow}, OPTIONS` })
         return respond(c, new Problem(405, `Only ${allow} here.`, { headers: { Allow: allow } }))
       },
     }),
