@@ -2,6 +2,7 @@ import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
+import { createPseudonyms } from '../schemas/pseudonyms.ts'
 import { readClient } from './auth/client.ts'
 import { createGuard } from './auth/guard.ts'
 import { createKeyLookup } from './auth/keys.ts'
@@ -40,7 +41,7 @@ export function createApp(deps: Deps): Hono<Env> {
 
   app.use(requestId({ limitLength: 128 }))
   app.use(readClient(settings.TRUSTED_PROXIES))
-  app.use(observe(registry, log))
+  app.use(observe(registry, log, createPseudonyms(settings.LOG_HMAC_KEY)))
   app.use(async function closeWhenStopping(c, next) {
     await next()
     if (lifecycle.stopping) c.header('Connection', 'close')

@@ -58,16 +58,8 @@ export function problemHandler(log: Logger) {
       ? new Problem(400, 'The request ended before it was complete.')
       : asProblem(error)
     if (problem.status >= 500) {
-      // Not the error object: a database error's `detail` holds values of the row.
-      const { name, message, stack, cause } = error
-      const why =
-        cause instanceof Error ? { cause: cause.message || (cause as NodeJS.ErrnoException).code } : {}
-      const trace = problem.status === 500 ? { stack } : {}
       const level = problem.status === 500 ? 'error' : 'warn'
-      log[level](
-        { request_id: c.get('requestId'), error: { name, message, ...why, ...trace } },
-        'a request failed',
-      )
+      log[level]({ request_id: c.get('requestId'), err: error }, 'a request failed')
     }
     return respond(c, problem)
   }

@@ -21,6 +21,7 @@ const brokers = z.string().transform((v, ctx) => {
 
 export const shape = {
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  LOG_HMAC_KEY: z.string().min(16, 'expected at least 16 characters').optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   WEIR_CACHE_DIR: z.string().optional(),
 
@@ -87,6 +88,7 @@ export const ALIASES: Partial<Record<Name, string>> = {
 /** Never printed, not even in the report of a faulty value. (The registry's URL may hold a password, too.) */
 const SECRET: ReadonlySet<string> = new Set([
   'API_KEY',
+  'LOG_HMAC_KEY',
   'STRIPE_API_KEY',
   'DATABASE_URL',
   'SCHEMA_REGISTRY_URL',

@@ -26,8 +26,7 @@ export function sharedCounts(pool: pg.Pool, log: Logger): SharedCounts {
         return await withinAnswer(pool.query({ ...statement, query_timeout: ANSWER_MS } as pg.QueryConfig))
       } catch (error) {
         if (performance.now() > awayUntil) {
-          const { name, message } = error as Error
-          log.warn({ error: { name, message } }, 'calls are counted by this process alone for a moment')
+          log.warn({ err: error }, 'calls are counted by this process alone for a moment')
         }
         awayUntil = performance.now() + AWAY_MS
         throw error
