@@ -2,6 +2,8 @@ import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
+import { createPseudonyms } from '../schemas/pseudonyms.ts'
+import { readClient } from './auth/client.ts'
 import { createGuard } from './auth/guard.ts'
 import { createKeyLookup } from './auth/keys.ts'
 import { createSessions } from './auth/session.ts'
@@ -27,7 +29,7 @@ export function createApp(deps: Deps): Hono<Env> {
   const { settings, pool, log, registry, lifecycle = { stopping: false }, now = Date.now } = deps
   const production = settings.NODE_ENV === 'production'
   const database = createDatabase(pool, settings.STATEMENT_TIMEOUT_MS)
-  const limits = createLimits(settings)
+  const limits = createLimits({ settings, pool, log, registry })
   const sessions = createSessions(settings.API_KEY, production, now)
   const guard = createGuard(createKeyLookup(settings.API_KEY), sessions, limits, log)
   const crossOriginCalls = crossOrigin(settings)
@@ -38,7 +40,8 @@ export function createApp(deps: Deps): Hono<Env> {
   app.notFound((c) => respond(c, new Problem(404, 'There is nothing at this address.')))
 
   app.use(requestId({ limitLength: 128 }))
-  app.use(observe(registry, log))
+  app.use(readClient(settings.TRUSTED_PROXIES))
+  app.use(observe(registry, log, createPseudonyms(settings.LOG_HMAC_KEY)))
   app.use(async function closeWhenStopping(c, next) {
     await next()
     if (lifecycle.stopping) c.header('Connection', 'close')
@@ -51,6 +54,7 @@ export function createApp(deps: Deps): Hono<Env> {
       app,
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(', ')
+        if (c.req.method === 'OPTIONS') return c.body(null, 204, { Allow: `${allow}, OPTIONS` })
         return respond(c, new Problem(405, `Only ${allow} here.`, { headers: { Allow: allow } }))
       },
     }),

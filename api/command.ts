@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { createLogger } from '../schemas/log.ts'
 import { loadSettings } from '../schemas/settings.ts'
 import { onStopSignal } from '../schemas/stop-signals.ts'
+import { logUncaught } from '../schemas/uncaught.ts'
 import { startApi } from './main.ts'
 
 export function command(): Command {
@@ -11,6 +12,7 @@ export function command(): Command {
     .action(async () => {
       const settings = loadSettings(['DATABASE_URL', 'API_KEY'])
       const log = createLogger('api', settings.LOG_LEVEL)
+      logUncaught(log)
       const api = await startApi({ settings, log })
       const signal = await new Promise((resolve) => onStopSignal(resolve, () => process.exit(1)))
       log.info({ signal }, 'stopping; once more to stop at once')

@@ -31,8 +31,16 @@ export interface Caller {
   actor: string
 }
 
+/** Where a request comes from. */
+export interface Client {
+  /** An IP address, or `unknown`. */
+  address: string
+  /** Whether a proxy of ours was asked by https. */
+  https: boolean
+}
+
 /** Hono's types for this app. */
 export interface Env {
   Bindings: Partial<HttpBindings>
-  Variables: { requestId: string; caller: Caller }
+  Variables: { requestId: string; client: Client; caller: Caller }
 }

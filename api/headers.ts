@@ -35,8 +35,8 @@ export function crossOrigin(settings: Settings): MiddlewareHandler<Env> | undefi
     throw new Error('FRONTEND_ORIGIN: got "*", which production refuses; list the origins, by commas')
   return cors({
     origin: any ? '*' : origins,
-    allowMethods: ['GET', 'HEAD', 'PUT'],
-    allowHeaders: ['Content-Type', 'X-API-Key', 'If-Match', 'X-Request-Id'],
+    allowMethods: ['GET', 'HEAD', 'POST', 'PUT'],
+    allowHeaders: ['Content-Type', 'X-API-Key', 'If-Match', 'Last-Event-ID', 'X-Request-Id'],
     exposeHeaders: ['ETag', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
     maxAge: 600,
   })

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { errorFields, safeMessage } from '../schemas/error-fields.ts'
 
 /** The command line: `weir <command>`, one npm script for each. A command's file is loaded only when it is asked for. */
 
@@ -42,6 +43,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: Error) => {
-  console.error(process.env.LOG_LEVEL === 'debug' ? error : `error: ${error.message}`)
+  console.error(process.env.LOG_LEVEL === 'debug' ? errorFields(error) : `error: ${safeMessage(error)}`)
   process.exitCode = error.name === 'SettingsError' ? 2 : 1
 })

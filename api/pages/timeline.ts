@@ -31,8 +31,7 @@ export async function timelineInTime(
     })
   } catch (error) {
     if (!(error instanceof TooSlow || error instanceof Unavailable)) throw error
-    const { name, message } = error
-    log.warn({ request_id: requestId, error: { name, message } }, 'a page is shown without its timeline')
+    log.warn({ request_id: requestId, err: error }, 'a page is shown without its timeline')
     return null
   }
 }

@@ -48,7 +48,7 @@ test('on loopback outside production the session cookie is plain, HttpOnly and s
 })
 
 test('behind https the session cookie is __Host-weir and Secure, in production too', async () => {
-  const { bare } = testApp({ env: { NODE_ENV: 'production' } })
+  const { bare } = testApp({ env: { NODE_ENV: 'production', TRUSTED_PROXIES: '1' } })
   const headers = { ...FORM, ...SAME, 'X-Forwarded-Proto': 'https' }
   const answer = await bare('POST', 'http://weir.example/login', headers, key(KEY))
   assert.match(answer.headers.get('set-cookie')!, /^__Host-weir=[\w.-]+; .*Secure; SameSite=Strict$/)
