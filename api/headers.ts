@@ -36,7 +36,7 @@ export function crossOrigin(settings: Settings): MiddlewareHandler<Env> | undefi
   return cors({
     origin: any ? '*' : origins,
     allowMethods: ['GET', 'HEAD', 'PUT'],
-    allowHeaders: ['Content-Type', 'X-API-Key', 'If-Match', 'X-Request-Id'],
+    allowHeaders: ['Content-Type', 'X-API-Key', 'If-Match', 'Last-Event-ID', 'X-Request-Id'],
     exposeHeaders: ['ETag', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
     maxAge: 600,
   })

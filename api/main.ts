@@ -31,7 +31,8 @@ export async function startApi({
 }): Promise<RunningApi> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const lifecycle = { stopping: false }
+  const ending = new AbortController()
+  const lifecycle = { stopping: false, signal: ending.signal }
   const pool = createPool(
     {
       connectionString: settings.DATABASE_URL,
@@ -54,6 +55,7 @@ export async function startApi({
   async function stop(): Promise<void> {
     lifecycle.stopping = true
     const closed = new Promise((resolve) => server.close(resolve))
+    ending.abort()
     const timer = setTimeout(() => server.closeAllConnections(), settings.SHUTDOWN_SECONDS * 800)
     await closed
     clearTimeout(timer)
