@@ -42,7 +42,8 @@ export function createGuard(lookUp: KeyLookup, sessions: Sessions, limits: Limit
     tryKey,
     async stillMay(c) {
       const key = presentedKey(c)
-      return (key === undefined ? sessions.read(c) : lookUp(key)) !== undefined
+      const caller = key === undefined ? sessions.read(c) : await lookUp(key)
+      return caller !== undefined
     },
     async limited(c, next) {
       const caller = await identify(c)

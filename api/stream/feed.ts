@@ -36,6 +36,7 @@ export class Feed {
   #next: Promise<void> | undefined
   #lastLook = Number.NEGATIVE_INFINITY
   #retry: NodeJS.Timeout | undefined
+  #isFailing = false
 
   /** @throws what the query throws when the database does not answer */
   static async open(deps: FeedDeps): Promise<Feed> {
@@ -90,12 +91,21 @@ export class Feed {
   }
 
   #wake(): void {
-    this.look().catch((error: Error) => {
-      if (this.#end.signal.aborted) return
-      this.#deps.log.warn({ error: { name: error.name, message: error.message } }, 'the stream reads nothing')
-      clearTimeout(this.#retry)
-      this.#retry = setTimeout(() => this.#wake(), RETRY_MS).unref()
-    })
+    this.look().then(
+      () => {
+        this.#isFailing = false
+      },
+      (error: Error) => this.#retryLater(error),
+    )
+  }
+
+  #retryLater({ name, message }: Error): void {
+    if (this.#end.signal.aborted) return
+    // Told once for as long as it lasts.
+    if (!this.#isFailing) this.#deps.log.warn({ error: { name, message } }, 'the stream reads nothing')
+    this.#isFailing = true
+    clearTimeout(this.#retry)
+    this.#retry = setTimeout(() => this.#wake(), RETRY_MS).unref()
   }
 
   async #readNews(): Promise<void> {

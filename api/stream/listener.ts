@@ -21,21 +21,17 @@ interface ListenOptions {
 /** Keeps one connection that hears the database's notifications, and makes it anew when it is lost, until the signal comes. */
 export async function listen({ connect, onNews, log, signal }: ListenOptions): Promise<void> {
   let wait = FIRST_WAIT_MS
+  const hear = () => {
+    wait = FIRST_WAIT_MS
+    onNews()
+  }
   while (!signal.aborted) {
-    try {
-      await listenOnce(
-        connect(),
-        () => {
-          wait = FIRST_WAIT_MS
-          onNews()
-        },
-        signal,
-      )
-    } catch (error) {
-      if (signal.aborted) return
-      const { name, message } = error as Error
+    await listenOnce(connect(), hear, signal).catch((error: Error) => {
+      // Told once for as long as it lasts.
+      if (signal.aborted || wait > FIRST_WAIT_MS) return
+      const { name, message } = error
       log.warn({ error: { name, message } }, 'the stream hears no notifications; it connects anew')
-    }
+    })
     // Spread, so that all processes do not come back at once.
     await sleep(wait * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => {})
     wait = Math.min(wait * 2, LONGEST_WAIT_MS)

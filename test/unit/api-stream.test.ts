@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import type { Query } from '../../api/sql/database.ts'
 import { chunksOf, StreamClient } from '../../api/stream/client.ts'
 import { type Cursor, covers, formatCursor, parseCursor, rangesBetween } from '../../api/stream/cursor.ts'
 import type { StreamEvent } from '../../api/stream/events.ts'
+import { Feed } from '../../api/stream/feed.ts'
 import { selector } from '../../api/stream/selection.ts'
+import { createClient } from '../../schemas/database.ts'
+import { createLogger } from '../../schemas/log.ts'
 import { testApp } from './api-app.ts'
 
 const cursor = (positions: Record<number, number>, audit = 0): Cursor => ({
@@ -138,6 +142,30 @@ test('room is there when a chunk was read, and at once when the client is gone',
   await left
   assert.deepEqual(seen, { gone: 1, dropped: 0, destroyed: 0 })
   assert.ok(!client.send(Buffer.alloc(1)))
+})
+
+test('a heartbeat renews the id of who gets no events', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  let audit = 1
+  const feed = await Feed.open({
+    query: (async (text: string) =>
+      text.includes('positions') ? [{ audit, positions: { 0: 5 } }] : []) as Query,
+    connect: () =>
+      createClient({ connectionString: 'postgres://weir@127.0.0.1:1/weir', application_name: 'test' }),
+    metrics: { dropped: () => {}, sent: () => {} },
+    log: createLogger('test', 'silent'),
+  })
+  t.after(() => feed.close())
+  const { client } = clientOf()
+  feed.join(client)
+  const reader = client.body.getReader()
+  const next = async () => Buffer.from((await reader.read()).value!).toString()
+  t.mock.timers.tick(15_000)
+  assert.equal(await next(), ': heartbeat\nid: 0:5;1\n\n')
+  audit = 2
+  await feed.look()
+  t.mock.timers.tick(15_000)
+  assert.equal(await next(), ': heartbeat\nid: 0:5;2\n\n')
 })
 
 test('what is wrong with the call is told before the database is asked', async () => {
