@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Logger } from '../../schemas/log.ts'
 
-/** Channels of migration 0017. */
-const LISTEN = 'LISTEN weir_anomalies; LISTEN weir_statuses'
+/** Channels of migration 0017, and the lock by which the pipeline's lanes know that somebody listens. */
+const LISTEN = `SELECT pg_advisory_lock_shared(hashtext('weir.stream')); LISTEN weir_anomalies; LISTEN weir_statuses`
+/** A transaction that found nobody listening commits within this time, but for a rare one. */
+const SETTLED_MS = 1000
 const FIRST_WAIT_MS = 100
 const LONGEST_WAIT_MS = 5000
 /** A connection that the network forgot says nothing at all: it is asked so often. */
@@ -48,15 +50,18 @@ async function listenOnce(client: pg.Client, onNews: () => void, signal: AbortSi
   const stop = () => reject(new Error('stopped'))
   signal.addEventListener('abort', stop, { once: true })
   let asking: NodeJS.Timeout | undefined
+  let settled: NodeJS.Timeout | undefined
   try {
     await Promise.race([client.connect(), lost])
     await Promise.race([client.query(LISTEN), lost])
-    // What was committed until now was not told to this connection.
+    // What was committed until now was not told to this connection, nor what others are just about to commit.
     onNews()
+    settled = setTimeout(onNews, SETTLED_MS)
     asking = setInterval(() => client.query('SELECT 1').catch(reject), ASK_MS)
     await lost
   } finally {
     clearInterval(asking)
+    clearTimeout(settled)
     signal.removeEventListener('abort', stop)
     client.removeListener('notification', onNews)
     client.end().catch(() => {})

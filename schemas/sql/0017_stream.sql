@@ -3,7 +3,9 @@
 -- What is new is told to whoever listens: the API's stream of events reads it when it is told, and not by asking again and
 -- again. The same notification is sent once a transaction.
 
--- As in 0013, and tells that there are new anomalies.
+-- As in 0013, and tells that there are new anomalies, if somebody listens: transactions that notify commit one after the
+-- other, each with its write to the disk. Who listens holds the lock shared; that it can be had alone, for a moment, tells
+-- that nobody does.
 CREATE OR REPLACE PROCEDURE move_positions(of_topic text, moves jsonb) LANGUAGE plpgsql AS $$
 DECLARE
   moved bigint;
@@ -27,7 +29,11 @@ BEGIN
       USING ERRCODE = 'WR002';
   END IF;
   IF found > 0 THEN
-    PERFORM pg_notify('weir_anomalies', '');
+    IF pg_try_advisory_lock(hashtext('weir.stream')) THEN
+      PERFORM pg_advisory_unlock(hashtext('weir.stream'));
+    ELSE
+      PERFORM pg_notify('weir_anomalies', '');
+    END IF;
   END IF;
 END
 $$;

@@ -33,5 +33,5 @@ export const listeners = (url: string): Promise<{ pid: number }[]> =>
   query(
     url,
     `SELECT pid FROM pg_stat_activity
-     WHERE datname = current_database() AND application_name = 'weir-api-stream' AND query LIKE 'LISTEN%'`,
+     WHERE datname = current_database() AND application_name = 'weir-api-stream' AND query LIKE '%LISTEN%'`,
   )
