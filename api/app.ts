@@ -18,6 +18,7 @@ import { anomalyRoutes } from './routes/anomalies.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoutes } from './routes/metrics.ts'
 import { createDatabase } from './sql/database.ts'
+import { createStream } from './stream/create.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
 
@@ -73,6 +74,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.use('/api/*', guard.limited)
   app.route('/api/v1/anomalies', anomalyRoutes(database))
   app.route('/api/v1/accounts', accountRoutes(database))
+  app.route('/api/v1/stream', createStream(deps, database, guard))
   app.route(
     '/',
     pageRoutes({

@@ -20,6 +20,8 @@ export interface Deps {
 
 export interface Lifecycle {
   stopping: boolean
+  /** Aborted when the process begins to stop: what would run on without an end ends then. */
+  signal?: AbortSignal
 }
 
 /** Who calls, once it is known. */

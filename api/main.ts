@@ -34,7 +34,8 @@ export async function startApi({
   const tls = readTls(settings)
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const lifecycle = { stopping: false }
+  const ending = new AbortController()
+  const lifecycle = { stopping: false, signal: ending.signal }
   const pool = createPool(
     {
       connectionString: settings.DATABASE_URL,
@@ -61,6 +62,7 @@ export async function startApi({
     // Whoever sends requests here has to see that it is not ready, before it would find nobody.
     await setTimeoutAsync(settings.SHUTDOWN_DRAIN_SECONDS * 1000)
     const closed = new Promise((resolve) => server.close(resolve))
+    ending.abort()
     const timer = setTimeout(() => server.closeAllConnections(), settings.SHUTDOWN_SECONDS * 800)
     await closed
     clearTimeout(timer)

@@ -11,6 +11,7 @@ export const QUICK: Record<string, string> = {
   latency: '--rates 1000 --seconds 5 --warm-up-seconds 1',
   stages: '--accounts 1000 --records 10000',
   growth: '--rows 0,100000 --accounts 10000 --records 50000 --runs 1',
+  stream: '--clients 20 --idle 5 --events 1000 --event-bytes 10000',
   scale: '--workers 1,2 --partitions 6 --records 200000 --runs 1',
 }
 

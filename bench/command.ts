@@ -14,6 +14,7 @@ import { renderText, writeReport } from './report.ts'
 import { scaleCommand } from './scale-command.ts'
 import { measureStages, type StagesOptions } from './stages.ts'
 import { renderStages } from './stages-report.ts'
+import { streamCommand } from './stream-command.ts'
 import { measureThroughput, type ThroughputOptions } from './throughput.ts'
 
 export function command(): Command {
@@ -25,6 +26,7 @@ export function command(): Command {
     stagesCommand(),
     growthCommand(),
     scaleCommand(),
+    streamCommand(),
   ]
   const bench = new Command().description('Measure Weir on this machine, beside what bounds it.')
   for (const measurement of measurements) bench.addCommand(measurement)

@@ -77,6 +77,7 @@ export const shape = {
   RATE_LIMIT_FAILURES: positive.default(30),
   STATEMENT_TIMEOUT_MS: positive.default(5000),
   DATABASE_POOL_SIZE: positive.max(1000).default(10),
+  STREAM_MAX_CLIENTS: positive.max(100_000).default(1000),
 } satisfies Record<string, z.ZodType>
 
 /** Older names that still work. */

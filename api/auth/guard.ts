@@ -12,6 +12,8 @@ export interface Guard {
   identify(c: Context<Env>): Promise<Caller | undefined>
   /** Tries a key. @throws Problem 429 after too many wrong ones from this address, 401 for a wrong one */
   tryKey(c: Context<Env>, presented: string): Promise<Caller>
+  /** Whether who opened a stream with this request may go on; false once the key or the session is not good any more. */
+  stillMay(c: Context<Env>): Promise<boolean>
   /** For calls that count as read or write. */
   limited: MiddlewareHandler<Env>
   /** For calls that are not counted. */
@@ -38,6 +40,11 @@ export function createGuard(lookUp: KeyLookup, sessions: Sessions, limits: Limit
   return {
     identify,
     tryKey,
+    async stillMay(c) {
+      const key = presentedKey(c)
+      const caller = key === undefined ? sessions.read(c) : await lookUp(key)
+      return caller !== undefined
+    },
     async limited(c, next) {
       const caller = await identify(c)
       const kind = isRead(c) ? 'read' : 'write'
