@@ -1,14 +1,13 @@
 import { Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { methodNotAllowed } from 'hono/method-not-allowed'
-import { requestId } from 'hono/request-id'
 import { createPseudonyms } from '../schemas/pseudonyms.ts'
 import { readClient } from './auth/client.ts'
 import { createGuard } from './auth/guard.ts'
 import { createKeyLookup } from './auth/keys.ts'
 import { createSessions } from './auth/session.ts'
 import type { Deps, Env } from './context.ts'
-import { crossOrigin, securityHeaders } from './headers.ts'
+import { crossOrigin, requestIds, securityHeaders } from './headers.ts'
 import { createLimits } from './limits.ts'
 import { observe, observePool } from './observe.ts'
 import { pageRoutes } from './pages/routes.ts'
@@ -40,7 +39,7 @@ export function createApp(deps: Deps): Hono<Env> {
   app.onError(problemHandler(log))
   app.notFound((c) => respond(c, new Problem(404, 'There is nothing at this address.')))
 
-  app.use(requestId({ limitLength: 128 }))
+  app.use(requestIds())
   app.use(readClient(settings.TRUSTED_PROXIES))
   app.use(observe(registry, log, createPseudonyms(settings.LOG_HMAC_KEY)))
   app.use(async function closeWhenStopping(c, next) {

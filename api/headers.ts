@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import type { MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
 import { secureHeaders } from 'hono/secure-headers'
+import { withoutSecrets } from '../schemas/error-fields.ts'
 import type { Settings } from '../schemas/settings.ts'
 import type { Env } from './context.ts'
 
@@ -21,6 +23,20 @@ export const securityHeaders = (): MiddlewareHandler =>
     referrerPolicy: 'no-referrer',
     permissionsPolicy: { camera: [], geolocation: [], microphone: [] },
   })
+
+/**
+ * Gives each request an id, which its log lines and its answer have: the caller's own from X-Request-Id, if it is up to
+ * 128 harmless characters and does not look like a key or the number of a card, else a new one.
+ */
+export const requestIds = (): MiddlewareHandler<Env> =>
+  async function requestIds(c, next) {
+    const given = c.req.header('x-request-id') ?? ''
+    const kept = /^[\w=-]{1,128}$/.test(given) && withoutSecrets(given) === given
+    const id = kept ? given : randomUUID()
+    c.set('requestId', id)
+    c.header('X-Request-Id', id)
+    await next()
+  }
 
 /**
  * Lets pages of the origins in FRONTEND_ORIGIN call the API with a key; never with a cookie.

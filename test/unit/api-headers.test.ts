@@ -30,7 +30,8 @@ test('a sane request id is kept and told, any other is replaced', async () => {
   assert.equal(kept.headers.get('x-request-id'), 'abc-123')
   assert.equal((await json(kept)).request_id, 'abc-123')
   assert.ok(lines.some((line) => JSON.parse(line).request_id === 'abc-123'))
-  for (const bad of ['a b', 'x'.repeat(200), '"}{"']) {
+  const looksSecret = ['weir_abc_0123456789abcdef_12345678', '4111111111111111', '4111-1111-1111-1111']
+  for (const bad of ['a b', 'x'.repeat(200), '"}{"', ...looksSecret]) {
     const answer = await bare('GET', '/health', { 'X-Request-Id': bad })
     assert.match(answer.headers.get('x-request-id')!, /^[\da-f-]{36}$/)
   }
