@@ -55,7 +55,7 @@ async function commit(client: pg.Client, from: number, to: number, eventBytes: n
 }
 
 /** Events of a partition among the first n. */
-export const eventsOf = (partition: number, n: number): number =>
+const eventsOf = (partition: number, n: number): number =>
   Math.floor((n + PARTITIONS - 1 - partition) / PARTITIONS)
 
 function movesOf(from: number, to: number): object[] {

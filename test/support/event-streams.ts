@@ -99,7 +99,9 @@ export class EventReader {
     for (;;) {
       const { done, value } = await this.#reader.read()
       if (done) return
-      text += decoder.decode(value, { stream: true })
+      const more = decoder.decode(value, { stream: true })
+      text += more
+      if (!more.includes('\n')) continue // else a large event would be searched again and again
       const blocks = text.split('\n\n')
       text = blocks.pop()!
       for (const block of blocks) this.#take(block)
