@@ -3,8 +3,9 @@ import { bodyLimit } from 'hono/body-limit'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
 import { createGuard } from './auth/guard.ts'
-import { createKeyLookup } from './auth/keys.ts'
+import { createKeys } from './auth/keys.ts'
 import { createSessions } from './auth/session.ts'
+import { createStoredKeys } from './auth/stored-keys.ts'
 import type { Deps, Env } from './context.ts'
 import { crossOrigin, securityHeaders } from './headers.ts'
 import { createLimits } from './limits.ts'
@@ -28,8 +29,11 @@ export function createApp(deps: Deps): Hono<Env> {
   const production = settings.NODE_ENV === 'production'
   const database = createDatabase(pool, settings.STATEMENT_TIMEOUT_MS)
   const limits = createLimits(settings)
-  const sessions = createSessions(settings.API_KEY, production, now)
-  const guard = createGuard(createKeyLookup(settings.API_KEY), sessions, limits, log)
+  const storedKeys = createStoredKeys(database.query, log, now)
+  deps.onKeyNews?.(storedKeys.changed)
+  const keys = createKeys(settings.API_KEY, storedKeys)
+  const sessions = createSessions(keys, production, now)
+  const guard = createGuard(keys, sessions, limits, log)
   const crossOriginCalls = crossOrigin(settings)
   observePool(registry, pool)
 

@@ -6,6 +6,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { createPool } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import { createApp } from './app.ts'
+import { listenForKeys } from './auth/key-news.ts'
 import type { ApiSettings } from './context.ts'
 
 export interface RunningApi {
@@ -41,9 +42,13 @@ export async function startApi({
     },
     log,
   )
-  const app = createApp({ settings, pool, log, registry, lifecycle })
+  const keyNews = listenForKeys(settings.DATABASE_URL, log)
+  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews: keyNews.subscribe })
   const server = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER_OPTIONS }) as Server
-  const port = await listen(server, settings)
+  const port = await listen(server, settings).catch(async (error) => {
+    await keyNews.stop()
+    throw error
+  })
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
   const url = `http://${host}:${port}`
   log.info({ url }, 'the API listens')
@@ -59,7 +64,7 @@ export async function startApi({
     clearTimeout(timer)
     // A database that does not answer never confirms the end of a connection.
     await Promise.race([
-      pool.end(),
+      Promise.all([pool.end(), keyNews.stop()]),
       setTimeoutAsync(settings.SHUTDOWN_SECONDS * 100, undefined, { ref: false }),
     ])
     log.info('the API stopped')

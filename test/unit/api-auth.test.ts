@@ -80,12 +80,12 @@ test('a session that is forged, cut, of another key or expired is none', async (
   const theirs = cookieOf(await other.bare('POST', `${LOCAL}/login`, FORM, key('another-key-of-tests')))
   const status = async (cookie: string) => (await bare('GET', `${LOCAL}/metrics`, { Cookie: cookie })).status
 
-  const [expiry, id, signature] = mine.replace('weir=', '').split('.')
+  const [expiry, key_id, id, signature] = mine.replace('weir=', '').split('.')
   assert.equal(await status(mine), 200)
   assert.equal(await status(theirs), 401)
-  assert.equal(await status(`weir=${Number(expiry) + 1}.${id}.${signature}`), 401)
-  assert.equal(await status(`weir=${expiry}.${id}.`), 401)
-  assert.equal(await status(`weir=${expiry}.${id}`), 401)
+  assert.equal(await status(`weir=${Number(expiry) + 1}.${key_id}.${id}.${signature}`), 401)
+  assert.equal(await status(`weir=${expiry}.${key_id}.${id}.`), 401)
+  assert.equal(await status(`weir=${expiry}.${key_id}.${id}`), 401)
   assert.equal(await status(mine.replace('weir', '__Host-weir')), 401)
   now += 12 * 3600 * 1000 - 1000
   assert.equal(await status(mine), 200)
