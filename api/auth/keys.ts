@@ -15,8 +15,9 @@ export interface Key {
 
 export interface Keys {
   /**
-   * Whose key this is; undefined for nobody's. A text without the form, an unknown id, a wrong secret and the right one
-   * take the same work: one hash, and a comparison with the environment's and with one other.
+   * Whose key this is; undefined for nobody's. An unknown id, a wrong secret and the right one take the same work: one
+   * hash, and a comparison with the environment's and with one other. A text without the form of a key takes that, too,
+   * and is not looked for.
    * @throws Unavailable when the table's keys are needed and could not be read for too long
    */
   recognise(presented: string): Promise<Key | undefined>
