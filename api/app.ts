@@ -4,6 +4,7 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
 import { createGuard } from './auth/guard.ts'
 import { createKeys } from './auth/keys.ts'
+import { observeKeys } from './auth/observe-keys.ts'
 import { createSessions } from './auth/session.ts'
 import { createStoredKeys } from './auth/stored-keys.ts'
 import type { Deps, Env } from './context.ts'
@@ -36,6 +37,7 @@ export function createApp(deps: Deps): Hono<Env> {
   const guard = createGuard(keys, sessions, limits, log)
   const crossOriginCalls = crossOrigin(settings)
   observePool(registry, pool)
+  observeKeys(registry, storedKeys)
 
   const app = new Hono<Env>()
   app.onError(problemHandler(log))

@@ -12,6 +12,8 @@ import { noteKeyUse, sessionSecret, type ValidKey, validKeys } from '../sql/keys
 export interface StoredKeys {
   /** A key that may be used now. @throws Unavailable when the list cannot be read and is too old */
   find(id: string): Promise<Entry | undefined>
+  /** All that may be used now. @throws Unavailable as above */
+  all(): Promise<Entry[]>
   /** Somebody called with it. Nobody waits for that to be noted. */
   used(id: string): void
   /** Somebody changed the table. */
@@ -66,17 +68,24 @@ export function createStoredKeys(query: Query, log: Logger, now: () => number): 
 
   const isKnown = () => performance.now() - readAt <= LAST_KNOWN_MS
 
+  async function current(): Promise<Map<string, Entry>> {
+    if (performance.now() >= freshUntil) {
+      const refreshed = refresh()
+      await (isKnown() ? Promise.race([refreshed, patience()]) : refreshed)
+    }
+    if (!isKnown()) throw new Unavailable('the API keys could not be read')
+    return list
+  }
+
+  const isValid = ({ expires_at }: Entry): boolean => expires_at === null || expires_at.getTime() > now()
+
   return {
     async find(id) {
-      if (performance.now() >= freshUntil) {
-        const refreshed = refresh()
-        await (isKnown() ? Promise.race([refreshed, patience()]) : refreshed)
-      }
-      if (!isKnown()) throw new Unavailable('the API keys could not be read')
-      const entry = list.get(id)
-      if (entry === undefined || (entry.expires_at !== null && entry.expires_at.getTime() <= now()))
-        return undefined
-      return entry
+      const entry = (await current()).get(id)
+      return entry !== undefined && isValid(entry) ? entry : undefined
+    },
+    async all() {
+      return [...(await current()).values()].filter(isValid)
     },
     used(id) {
       if (performance.now() - (notedAt.get(id) ?? Number.NEGATIVE_INFINITY) < NOTE_USE_MS) return

@@ -113,8 +113,8 @@ const FORM_SITE = { 'Sec-Fetch-Site': 'same-origin' }
 
 test('a key and its session end when it expires, without a new list', async (t) => {
   let now = Date.now()
-  const { bare, url } = await open(t, [], { deps: { now: () => now } })
-  const { key } = await makeKey(t, url, ['read'])
+  const { bare, call, url } = await open(t, [], { deps: { now: () => now } })
+  const { key, id, expires_at } = await makeKey(t, url, ['read'])
   const login = await bare('POST', `${LOCAL}/login`, FORM, new URLSearchParams({ key }))
   const Cookie = cookieOf(login)
   const both = async () => [
@@ -122,9 +122,13 @@ test('a key and its session end when it expires, without a new list', async (t) 
     (await bare('GET', LOCAL + ANOMALIES, { Cookie })).status,
   ]
   assert.deepEqual(await both(), [200, 200])
-  now += 3599_000
+  const metrics = await (await call('GET', '/metrics')).text()
+  assert.ok(
+    metrics.includes(`weir_api_key_expiry_timestamp_seconds{key="${id}"} ${expires_at!.getTime() / 1000}`),
+  )
+  now += 3590_000
   assert.deepEqual(await both(), [200, 200])
-  now += 2000
+  now += 20_000
   assert.deepEqual(await both(), [401, 401])
 })
 
