@@ -4,8 +4,10 @@ import { methodNotAllowed } from 'hono/method-not-allowed'
 import { createPseudonyms } from '../schemas/pseudonyms.ts'
 import { readClient } from './auth/client.ts'
 import { createGuard } from './auth/guard.ts'
-import { createKeyLookup } from './auth/keys.ts'
+import { createKeys } from './auth/keys.ts'
+import { observeKeys } from './auth/observe-keys.ts'
 import { createSessions } from './auth/session.ts'
+import { createStoredKeys } from './auth/stored-keys.ts'
 import type { Deps, Env } from './context.ts'
 import { crossOrigin, requestIds, securityHeaders } from './headers.ts'
 import { createLimits } from './limits.ts'
@@ -30,10 +32,14 @@ export function createApp(deps: Deps): Hono<Env> {
   const production = settings.NODE_ENV === 'production'
   const database = createDatabase(pool, settings.STATEMENT_TIMEOUT_MS)
   const limits = createLimits({ settings, pool, log, registry })
-  const sessions = createSessions(settings.API_KEY, production, now)
-  const guard = createGuard(createKeyLookup(settings.API_KEY), sessions, limits, log)
+  const storedKeys = createStoredKeys(database.query, log, now)
+  deps.onKeyNews?.(storedKeys.changed)
+  const keys = createKeys(settings.API_KEY, storedKeys)
+  const sessions = createSessions(keys, production, now)
+  const guard = createGuard(keys, sessions, limits, log)
   const crossOriginCalls = crossOrigin(settings)
   observePool(registry, pool)
+  observeKeys(registry, storedKeys)
 
   const app = new Hono<Env>()
   app.onError(problemHandler(log))

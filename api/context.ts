@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
 
-export type ApiSettings = Needed<'DATABASE_URL' | 'API_KEY'>
+export type ApiSettings = Needed<'DATABASE_URL'>
 
 /** What the app is built from. */
 export interface Deps {
@@ -14,6 +14,8 @@ export interface Deps {
   registry: Registry
   /** Set while the process stops: readiness is off and connections are closed after their answer. */
   lifecycle?: Lifecycle
+  /** Calls back when keys may have changed; without it that is seen within three seconds. */
+  onKeyNews?: (changed: () => void) => void
   /** Milliseconds since 1970; for tests. */
   now?: () => number
 }
@@ -24,6 +26,10 @@ export interface Lifecycle {
   signal?: AbortSignal
 }
 
+/** What a key may do: GET and HEAD, changes, all of it, and the metrics. */
+export const SCOPES = ['read', 'triage', 'admin', 'metrics'] as const
+export type Scope = (typeof SCOPES)[number]
+
 /** Who calls, once it is known. */
 export interface Caller {
   kind: 'key' | 'session'
@@ -31,6 +37,8 @@ export interface Caller {
   bucket: string
   /** How the audit names the caller. */
   actor: string
+  /** What the key may do; its sessions, too. */
+  scopes: ReadonlySet<Scope>
 }
 
 /** Where a request comes from. */

@@ -6,6 +6,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { createPool } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import { createApp } from './app.ts'
+import { listenForKeys } from './auth/key-news.ts'
 import type { ApiSettings } from './context.ts'
 import { createHttpServer, type ServerBounds } from './server.ts'
 import { readTls, reloadTls } from './tls.ts'
@@ -45,9 +46,13 @@ export async function startApi({
     },
     log,
   )
-  const app = createApp({ settings, pool, log, registry, lifecycle })
+  const keyNews = listenForKeys(settings.DATABASE_URL, log)
+  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews: keyNews.subscribe })
   const server = createHttpServer(app.fetch, tls, bounds)
-  const port = await listen(server, settings)
+  const port = await listen(server, settings).catch(async (error) => {
+    await keyNews.stop()
+    throw error
+  })
   const endReload = tls ? reloadTls(server as unknown as TlsServer, settings, log) : () => {}
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
   const url = `${tls ? 'https' : 'http'}://${host}:${port}`
@@ -68,7 +73,7 @@ export async function startApi({
     clearTimeout(timer)
     // A database that does not answer never confirms the end of a connection.
     await Promise.race([
-      pool.end(),
+      Promise.all([pool.end(), keyNews.stop()]),
       setTimeoutAsync(settings.SHUTDOWN_SECONDS * 100, undefined, { ref: false }),
     ])
     log.info('the API stopped')

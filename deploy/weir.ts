@@ -22,6 +22,8 @@ const commands: Record<string, () => Promise<{ command: () => Command }>> = {
   api: () => import('../api/command.ts'),
   train: () => import('../pipeline/train/command.ts'),
   models: () => import('../pipeline/models/command.ts'),
+  keys: () => import('../api/auth/keys-command.ts'),
+  audit: () => import('../api/audit/command.ts'),
   backtest: () => import('../pipeline/backtest/command.ts'),
   'dead-letters': () => import('../pipeline/dead-letters/command.ts'),
   bench: () => import('../bench/command.ts'),

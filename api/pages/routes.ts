@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { Logger } from '../../schemas/log.ts'
 import { clientAddress, requestSite } from '../auth/client.ts'
 import { type Guard, requireSameSite } from '../auth/guard.ts'
+import { requireScope } from '../auth/scopes.ts'
 import { loginRefusal, type Sessions } from '../auth/session.ts'
 import type { Env } from '../context.ts'
 import type { Limits } from '../limits.ts'
@@ -45,9 +46,10 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
   pages.route('/', assetRoutes())
 
   pages.get('/', async (c) => {
-    const caller = sessions.read(c)
+    const caller = await sessions.read(c)
     await limits.consume(c, 'read', caller?.bucket ?? `address:${clientAddress(c)}`)
     if (caller === undefined) return c.html(loginPage({ refusal: loginRefusal(c, production) }))
+    requireScope(caller, 'read')
     const filter = queryOf(c, queueQuery)
     const status = filter.status === 'ALL' ? undefined : [filter.status]
     // One more than is shown tells whether there is a next page.
@@ -62,13 +64,14 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
     if (requestSite(c) === 'cross') throw new Problem(403, 'Log in from the page of this server.')
     const { key } = await formOf(c, loginForm)
     try {
-      await guard.tryKey(c, key)
+      const known = await guard.tryKey(c, key)
+      requireScope(known.caller, 'read')
+      sessions.begin(c, known)
     } catch (error) {
-      if (error instanceof Problem && error.status === 401)
-        return c.html(loginPage({ fault: error.message }), 401)
+      if (error instanceof Problem && (error.status === 401 || error.status === 403))
+        return c.html(loginPage({ fault: error.message }), error.status)
       throw error
     }
-    sessions.begin(c)
     return c.redirect('/', 303)
   })
 
@@ -107,10 +110,11 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
   })
 
   async function inSession(c: Context<Env>, kind: 'read' | 'write'): Promise<boolean> {
-    const caller = sessions.read(c)
+    const caller = await sessions.read(c)
     if (caller === undefined) return false
     c.set('caller', caller)
     await limits.consume(c, kind, caller.bucket)
+    requireScope(caller, kind === 'read' ? 'read' : 'triage')
     return true
   }
 

@@ -62,6 +62,9 @@ async function update(query: Query, change: StatusChange, row: Locked): Promise<
      RETURNING pg_current_xact_id()::xid::text AS version`,
     [change.transaction_id, row.exact_time, change.new_status],
   )
+  const { exact_time, status: previous_status } = row
+  await labelByStatus(query, { ...change, exact_time, previous_status })
+  // Last: until COMMIT nobody else can add to the audit.
   await query(
     `INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
      VALUES ($1, $2, $3, $4, $5, $6, $7)`,
@@ -75,8 +78,6 @@ async function update(query: Query, change: StatusChange, row: Locked): Promise<
       change.request_id,
     ],
   )
-  const { exact_time, status: previous_status } = row
-  await labelByStatus(query, { ...change, exact_time, previous_status })
   return updated.version
 }
 
@@ -97,7 +98,7 @@ export function statusHistory(
 ): Promise<StatusEntry[]> {
   return query<StatusEntry>(
     `SELECT t.previous_status, t.new_status, t.note, t.actor, ${isoTime('t.changed_at')} AS changed_at
-     FROM status_audit t WHERE t.transaction_id = $1 AND ${atTime('$2')} ORDER BY t.id DESC LIMIT 100`,
+     FROM status_audit t WHERE t.transaction_id = $1 AND ${atTime('$2')} ORDER BY t.seq DESC LIMIT 100`,
     [transactionId, timestamp],
   )
 }
