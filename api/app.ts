@@ -1,4 +1,5 @@
-import { Hono } from 'hono'
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Context, MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { methodNotAllowed } from 'hono/method-not-allowed'
 import { requestId } from 'hono/request-id'
@@ -10,20 +11,29 @@ import { crossOrigin, securityHeaders } from './headers.ts'
 import { createLimits } from './limits.ts'
 import { observe, observePool } from './observe.ts'
 import { pageRoutes } from './pages/routes.ts'
+import { invalid } from './parameters.ts'
 import { Problem, problemHandler, respond } from './problems.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { anomalyRoutes } from './routes/anomalies.ts'
+import { bulkRoutes } from './routes/bulk.ts'
+import { addDocuments } from './routes/documents.ts'
+import { exportRoutes } from './routes/export.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoutes } from './routes/metrics.ts'
+import { registryRoutes } from './routes/registry.ts'
+import { statsRoutes } from './routes/stats.ts'
 import { createDatabase } from './sql/database.ts'
 
 const MAX_BODY_BYTES = 64 * 1024
+/** A thousand ids with their times and versions. */
+const MAX_BULK_BYTES = 256 * 1024
+const BULK_PATH = '/api/v1/anomalies/status'
 
 /**
  * The whole HTTP side as one function from Request to Response; it opens no socket.
  * @throws when FRONTEND_ORIGIN is not usable
  */
-export function createApp(deps: Deps): Hono<Env> {
+export function createApp(deps: Deps): OpenAPIHono<Env> {
   const { settings, pool, log, registry, lifecycle = { stopping: false }, now = Date.now } = deps
   const production = settings.NODE_ENV === 'production'
   const database = createDatabase(pool, settings.STATEMENT_TIMEOUT_MS)
@@ -33,7 +43,11 @@ export function createApp(deps: Deps): Hono<Env> {
   const crossOriginCalls = crossOrigin(settings)
   observePool(registry, pool)
 
-  const app = new Hono<Env>()
+  const app = new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw invalid(result.error, result.target === 'json' ? 'pointer' : 'parameter')
+    },
+  })
   app.onError(problemHandler(log))
   app.notFound((c) => respond(c, new Problem(404, 'There is nothing at this address.')))
 
@@ -55,20 +69,18 @@ export function createApp(deps: Deps): Hono<Env> {
       },
     }),
   )
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new Problem(413, `The body is larger than ${MAX_BODY_BYTES} bytes.`)
-      },
-    }),
-  )
+  app.use(limitBody(({ req }) => (req.path === BULK_PATH ? MAX_BULK_BYTES : MAX_BODY_BYTES)))
 
   app.route('/', healthRoutes(database, limits, lifecycle))
   app.route('/', metricsRoutes(registry, guard))
   app.use('/api/*', guard.limited)
+  app.route('/api/v1/anomalies', exportRoutes(database, log))
+  app.route('/api/v1/anomalies', bulkRoutes(database))
   app.route('/api/v1/anomalies', anomalyRoutes(database))
   app.route('/api/v1/accounts', accountRoutes(database))
+  app.route('/api/v1/stats', statsRoutes(database, now))
+  app.route('/api/v1', registryRoutes(database))
+  addDocuments(app)
   app.route(
     '/',
     pageRoutes({
@@ -82,4 +94,14 @@ export function createApp(deps: Deps): Hono<Env> {
     }),
   )
   return app
+}
+
+function limitBody(bytesOf: (c: Context<Env>) => number): MiddlewareHandler<Env> {
+  return (c, next) => {
+    const maxSize = bytesOf(c)
+    const onError = () => {
+      throw new Problem(413, `The body is larger than ${maxSize} bytes.`)
+    }
+    return bodyLimit({ maxSize, onError })(c, next)
+  }
 }

@@ -32,11 +32,12 @@ export function changeStatus(database: Database, change: StatusChange): Promise<
     if (change.versions !== undefined && !change.versions.includes(row.version))
       return { kind: 'stale', current: row.status }
     if (row.status === change.new_status) return { kind: 'same', version: row.version }
-    const version = await update(query, change, row)
+    const version = await writeStatus(query, change, row)
     return { kind: 'changed', previous: row.status, version }
   })
 }
 
+/** A row that is locked. */
 interface Locked {
   /** Microseconds and all: the key of the row. */
   exact_time: string
@@ -55,8 +56,11 @@ async function lock(query: Query, change: StatusChange): Promise<Locked | undefi
   return row
 }
 
-/** @returns the row's new version: its xmin, which is this transaction */
-async function update(query: Query, change: StatusChange, row: Locked): Promise<string> {
+/**
+ * Writes the status, its audit row and its label: within a transaction that has locked all the rows that it changes.
+ * @returns the row's new version: its xmin, which is this transaction
+ */
+export async function writeStatus(query: Query, change: StatusChange, row: Locked): Promise<string> {
   const [updated] = await query<{ version: string }>(
     `UPDATE transactions SET status = $3 WHERE transaction_id = $1 AND timestamp = $2
      RETURNING pg_current_xact_id()::xid::text AS version`,
