@@ -13,8 +13,15 @@ const VERSION = 1
 /** With microseconds: rows written by others may have them. */
 export const exactTime = z
   .string()
-  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
-  .refine((v) => !Number.isNaN(Date.parse(v)) && !v.startsWith('0000'))
+  .regex(/^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z$/)
+  .refine((v) => isDay(v.slice(0, 10)))
+
+/** JavaScript takes the 31st of February for one in March; PostgreSQL knows neither it nor the year 0. */
+function isDay(day: string): boolean {
+  const date = new Date(`${day}T00:00:00Z`)
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day) && date.getUTCFullYear() > 0
+}
+
 export const placeId = z.string().refine((v) => !v.includes('\0'))
 
 /**

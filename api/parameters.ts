@@ -56,7 +56,9 @@ const instant = z.iso
   .transform((v) => v.toISOString())
   .openapi({ type: 'string', format: 'date-time', maxLength: 40 })
 
-const limit = integer(1, 1000).default(100).openapi({ description: 'Items in the answer, at most.' })
+const limit = integer(1, 1000)
+  .default(100)
+  .openapi({ default: 100, description: 'Items in the answer, at most.' })
 const cursor = z
   .string()
   .regex(/^[\w-]{1,2000}$/, 'is no cursor of this list')
@@ -75,7 +77,7 @@ const several = <T extends z.ZodType>(value: T) =>
   )
 
 const filter = {
-  min_score: score.optional().openapi({ description: 'Least score.', example: 0.8 }),
+  min_score: score.default(0).openapi({ description: 'Least score.', example: 0.8 }),
   status: several(status).openapi({ description: 'Any of these; by commas, or repeated.', example: ['NEW'] }),
   account: id('ACC-7').optional(),
   merchant: textOf(200, 'expected at most 200 characters').optional().openapi({ example: 'M-31' }),

@@ -20,8 +20,8 @@ const TAGS = [
 
 type Document = ReturnType<OpenAPIHono<Env>['getOpenAPI31Document']>
 
-/** @param serverUrl where the API is reached, as the caller reaches it */
-export function openApiDocument(app: OpenAPIHono<Env>, serverUrl: string): Document {
+/** The document of all that the app has by now. */
+export function openApiDocument(app: OpenAPIHono<Env>): Document {
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
@@ -29,9 +29,15 @@ export function openApiDocument(app: OpenAPIHono<Env>, serverUrl: string): Docum
       version: '1',
       description: DESCRIPTION,
       license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
-      contact: { name: 'Who runs this installation', url: serverUrl },
+      contact: { name: 'Who runs this installation' },
     },
-    servers: [{ url: serverUrl, description: 'This installation. In production it is reached over https.' }],
+    servers: [
+      {
+        url: '/',
+        description: 'This installation; in production by https only.',
+        'x-internal': true,
+      } as never,
+    ],
     tags: TAGS,
     security: [{ apiKey: [] }, { bearer: [] }, { session: [] }],
   })

@@ -49,16 +49,24 @@ const SHARED_HEADERS = {
     },
     17,
   ),
+  'Access-Control-Allow-Origin': header(
+    'Where FRONTEND_ORIGIN lists the origin that asks; else it is not there.',
+    {},
+    'https://fraud.example.com',
+  ),
   ETag: header('The version of the row, for If-Match.', {}, '"48213"'),
 }
 
 const reference = (name: keyof typeof SHARED_HEADERS) => ({ $ref: `#/components/headers/${name}` })
 
+const EVERY = { 'Access-Control-Allow-Origin': reference('Access-Control-Allow-Origin') }
 /** Of every answer that counts against a limit. */
 export const LIMIT_HEADERS = {
+  ...EVERY,
   RateLimit: reference('RateLimit'),
   'RateLimit-Policy': reference('RateLimit-Policy'),
 }
+export const WITH_RETRY = { ...LIMIT_HEADERS, 'Retry-After': reference('Retry-After') }
 export const WITH_ETAG = { ...LIMIT_HEADERS, ETag: reference('ETag') }
 
 const FAILURES = {
@@ -82,22 +90,21 @@ const FAILURES = {
     'Something went wrong in the server. Its log has more under the request id.',
   ],
   503: ['The database does not answer.', 'The database does not answer. Try again in a moment.'],
+  '4XX': ['Any other refusal, such as of a wrong method (405).', 'Only GET, HEAD here.'],
   504: [
     'The database took too long.',
     'The database took too long to answer. Ask for less, or try again later.',
   ],
-} as const satisfies Record<number, readonly [description: string, detail: string]>
+} as const satisfies Record<number | '4XX', readonly [description: string, detail: string]>
 type FailureStatus = keyof typeof FAILURES
-
-const isLimited = (status: number) => status < 500
-const waits = (status: number) => status === 429 || status === 503
 
 function failure(status: FailureStatus) {
   const [description, detail] = FAILURES[status]
+  const code = status === '4XX' ? 405 : status
   const example = {
     type: 'about:blank',
-    title: STATUS_CODES[status],
-    status,
+    title: STATUS_CODES[code],
+    status: code,
     detail,
     instance: '/api/v1/anomalies',
     request_id: '5f0c4a52-5c2f-4a3e-9a43-0f1a1b7f6f0e',
@@ -106,20 +113,21 @@ function failure(status: FailureStatus) {
   return {
     description,
     headers: {
-      ...(isLimited(status) ? LIMIT_HEADERS : {}),
-      ...(waits(status) ? { 'Retry-After': reference('Retry-After') } : {}),
+      ...(code < 500 ? LIMIT_HEADERS : EVERY),
+      ...(code === 429 || code === 503 ? { 'Retry-After': reference('Retry-After') } : {}),
     },
     content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' }, example } },
   }
 }
 
-const nameOf = (status: number | string) => `Problem${status}`
+const STATUSES = Object.keys(FAILURES).map((key) => (key === '4XX' ? key : Number(key))) as FailureStatus[]
+const nameOf = (status: FailureStatus) => `Problem${status}`
 
 /** Puts what {@link failures} and the headers refer to into the document. */
 export function registerFailures(registry: OpenAPIHono['openAPIRegistry']): void {
   registry.register('Problem', problem)
-  for (const status of Object.keys(FAILURES))
-    registry.registerComponent('responses', nameOf(status), failure(Number(status) as FailureStatus) as never)
+  for (const status of STATUSES)
+    registry.registerComponent('responses', nameOf(status), failure(status) as never)
   for (const [name, content] of Object.entries(SHARED_HEADERS))
     registry.registerComponent('headers', name, content as never)
 }
@@ -132,3 +140,6 @@ export const failures = <S extends FailureStatus>(...statuses: S[]): Record<S, {
 
 /** Every call with a key that asks the database. */
 export const USUAL = failures(401, 403, 429, 500, 503, 504)
+
+/** Of calls in which nothing can be invalid. */
+export const REFUSED = failures('4XX')

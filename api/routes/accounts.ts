@@ -2,7 +2,9 @@ import { createRoute, OpenAPIHono } from '@hono/zod-openapi'
 import { z } from 'zod'
 import type { Env } from '../context.ts'
 import { decodeCursor, encodeCursor, exactTime, placeId } from '../cursor.ts'
-import { failures, LIMIT_HEADERS, USUAL } from '../openapi/failures.ts'
+import { answer } from '../openapi/answers.ts'
+import { LIST_EXAMPLE } from '../openapi/examples.ts'
+import { failures, USUAL } from '../openapi/failures.ts'
 import { transactionList } from '../openapi/items.ts'
 import { accountPath, timelineQuery } from '../parameters.ts'
 import { accountTransactions, type TimelineItem } from '../sql/accounts.ts'
@@ -17,11 +19,7 @@ const timeline = createRoute({
   description: 'All of its transactions, the newest first. An account that is not known has none.',
   request: { params: accountPath, query: timelineQuery },
   responses: {
-    200: {
-      description: 'A page of the timeline.',
-      headers: LIMIT_HEADERS,
-      content: { 'application/json': { schema: transactionList } },
-    },
+    200: answer('A page of the timeline.', transactionList, LIST_EXAMPLE),
     ...USUAL,
     ...failures(422),
   },

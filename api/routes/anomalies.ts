@@ -1,7 +1,9 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi'
 import type { Env } from '../context.ts'
+import { answer } from '../openapi/answers.ts'
 import { changed } from '../openapi/changes.ts'
-import { failures, LIMIT_HEADERS, USUAL, WITH_ETAG } from '../openapi/failures.ts'
+import { ANOMALY_EXAMPLE, CHANGED_EXAMPLE, LIST_EXAMPLE } from '../openapi/examples.ts'
+import { failures, USUAL, WITH_ETAG } from '../openapi/failures.ts'
 import { anomaly, transactionList } from '../openapi/items.ts'
 import { anomalyQuery, ifMatchHeader, statusBody, timeQuery, transactionPath } from '../parameters.ts'
 import { Problem } from '../problems.ts'
@@ -21,11 +23,7 @@ const list = createRoute({
     'Anomalies, the riskiest first. Walk it by `next_cursor`: rows that come in meanwhile neither repeat nor hide others. Unknown parameters are ignored.',
   request: { query: anomalyQuery },
   responses: {
-    200: {
-      description: 'A page of the queue.',
-      headers: LIMIT_HEADERS,
-      content: { 'application/json': { schema: transactionList } },
-    },
+    200: answer('A page of the queue.', transactionList, LIST_EXAMPLE),
     ...USUAL,
     ...failures(422),
   },
@@ -41,11 +39,7 @@ const one = createRoute({
     'With its reasons, features, what was normal for the account, its earlier anomalies and who changed its status.',
   request: { params: transactionPath, query: timeQuery },
   responses: {
-    200: {
-      description: 'The anomaly.',
-      headers: WITH_ETAG,
-      content: { 'application/json': { schema: anomaly } },
-    },
+    200: answer('The anomaly.', anomaly, ANOMALY_EXAMPLE, WITH_ETAG),
     ...USUAL,
     ...failures(404, 422),
   },
@@ -65,11 +59,7 @@ const change = createRoute({
     body: { required: true, content: { 'application/json': { schema: statusBody } } },
   },
   responses: {
-    200: {
-      description: 'It has this status now.',
-      headers: WITH_ETAG,
-      content: { 'application/json': { schema: changed } },
-    },
+    200: answer('It has this status now.', changed, CHANGED_EXAMPLE, WITH_ETAG),
     ...USUAL,
     ...failures(400, 404, 409, 413, 415, 422),
   },

@@ -5,7 +5,11 @@ import type { Item } from '../sql/items.ts'
 
 /** Ranks are negated scores, -1..0, or negated losses; nothing else may reach the statement. */
 const rank = {
-  score: z.string().regex(/^-?(0|1|0\.\d{1,12}|\d(\.\d{1,12})?e-\d{1,2})$/),
+  score: z
+    .string()
+    .regex(/^-?(0|1|0\.\d{1,12}|\d(\.\d{1,12})?e-\d{1,2})$/)
+    // PostgreSQL refuses what is nearer to 0 than a real can be.
+    .refine((v) => Math.fround(Number(v)) !== 0 || /^-?0$/.test(v)),
   loss: z.string().regex(/^-?\d{1,14}\.\d{4}$/),
 } satisfies Record<Order, z.ZodType>
 

@@ -1,7 +1,9 @@
 import { createRoute, OpenAPIHono } from '@hono/zod-openapi'
 import type { Env } from '../context.ts'
+import { answer } from '../openapi/answers.ts'
 import { bulkChanged } from '../openapi/changes.ts'
-import { failures, LIMIT_HEADERS, USUAL } from '../openapi/failures.ts'
+import { BULK_EXAMPLE } from '../openapi/examples.ts'
+import { failures, USUAL } from '../openapi/failures.ts'
 import { bulkBody } from '../parameters.ts'
 import { type Fault, Problem } from '../problems.ts'
 import { type BulkOutcome, changeStatuses } from '../sql/bulk-statuses.ts'
@@ -18,11 +20,7 @@ the newest of each id; \`items\` may tell event times and the versions that were
 meanwhile, \`errors\` names each and nothing is changed. Counts as one call; the body may have 256 KiB.`,
   request: { body: { required: true, content: { 'application/json': { schema: bulkBody } } } },
   responses: {
-    200: {
-      description: 'All have this status now.',
-      headers: LIMIT_HEADERS,
-      content: { 'application/json': { schema: bulkChanged } },
-    },
+    200: answer('All have this status now.', bulkChanged, BULK_EXAMPLE),
     ...USUAL,
     ...failures(400, 404, 409, 413, 415, 422),
   },

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { createRoute, type OpenAPIHono, z } from '@hono/zod-openapi'
 import { html } from 'hono/html'
-import { publicOrigin } from '../auth/client.ts'
 import type { Env } from '../context.ts'
 import { openApiDocument, registerComponents } from '../openapi/document.ts'
-import { failures, LIMIT_HEADERS } from '../openapi/failures.ts'
+import { failures, LIMIT_HEADERS, REFUSED } from '../openapi/failures.ts'
+import { describeStream } from '../openapi/stream.ts'
 
 /** The API about itself: the OpenAPI document, and Swagger UI to read it. Nothing comes from another server. */
 
-const USUAL = failures(401, 403, 429, 500)
+const USUAL = { ...failures(401, 403, 429, 500), ...REFUSED }
 
 const documentRoute = createRoute({
   method: 'get',
@@ -24,9 +24,8 @@ const documentRoute = createRoute({
       headers: LIMIT_HEADERS,
       content: {
         'application/json': {
-          schema: z.looseObject({
-            openapi: z.string().max(10).openapi({ pattern: '^3\\.1\\.', example: '3.1.0' }),
-          }),
+          schema: z.looseObject({ openapi: z.string().max(10).openapi({ pattern: '^3\\.1\\.' }) }),
+          example: { openapi: '3.1.0', info: { title: 'Weir', version: '1' }, paths: {} },
         },
       },
     },
@@ -88,9 +87,11 @@ const ASSETS: Record<string, { type: string; content: () => string }> = {
 /** Added last: what the app has then is what the document tells. */
 export function addDocuments(app: OpenAPIHono<Env>): void {
   registerComponents(app)
+  describeStream(app as never)
+  let document: ReturnType<typeof openApiDocument> | undefined
   app.openapi(documentRoute, (c) => {
-    // Assembled for each call: only the server's address differs, and few calls come.
-    return c.json(openApiDocument(app, publicOrigin(c).origin), 200)
+    document ??= openApiDocument(app)
+    return c.json(document, 200)
   })
   app.openapi(pageRoute, (c) => {
     // Icons of the page are images within its style sheet; all else is as everywhere.

@@ -1,6 +1,8 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Env } from '../context.ts'
-import { LIMIT_HEADERS, USUAL } from '../openapi/failures.ts'
+import { answer } from '../openapi/answers.ts'
+import { MODELS_EXAMPLE, RULES_EXAMPLE } from '../openapi/examples.ts'
+import { REFUSED, USUAL } from '../openapi/failures.ts'
 import { code, count, number, score, text, time, version } from '../openapi/values.ts'
 import type { Database } from '../sql/database.ts'
 import { listModels, listRuleSets } from '../sql/registry.ts'
@@ -64,12 +66,9 @@ const rules = createRoute({
   description:
     'As pipelines began with them, the last first: an item’s rules_version is one of these. While pipelines with different rules run, the ones that began last count as in force.',
   responses: {
-    200: {
-      description: 'The rules.',
-      headers: LIMIT_HEADERS,
-      content: { 'application/json': { schema: listOf(ruleSet, 'RuleSetList') } },
-    },
+    200: answer('The rules.', listOf(ruleSet, 'RuleSetList'), RULES_EXAMPLE),
     ...USUAL,
+    ...REFUSED,
   },
 })
 
@@ -81,12 +80,9 @@ const models = createRoute({
   summary: 'The models, and which is in force',
   description: 'A pipeline serves the model that was in force when it began.',
   responses: {
-    200: {
-      description: 'The models.',
-      headers: LIMIT_HEADERS,
-      content: { 'application/json': { schema: listOf(model, 'ModelList') } },
-    },
+    200: answer('The models.', listOf(model, 'ModelList'), MODELS_EXAMPLE),
     ...USUAL,
+    ...REFUSED,
   },
 })
 

@@ -1,7 +1,9 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import { STATUSES } from '../../schemas/transaction.ts'
 import type { Env } from '../context.ts'
-import { LIMIT_HEADERS, USUAL } from '../openapi/failures.ts'
+import { answer } from '../openapi/answers.ts'
+import { STATS_EXAMPLE } from '../openapi/examples.ts'
+import { REFUSED, USUAL } from '../openapi/failures.ts'
 import { code, count, status, time } from '../openapi/values.ts'
 import type { Database } from '../sql/database.ts'
 import { type Count, countAnomalies, countByHour } from '../sql/stats.ts'
@@ -39,12 +41,9 @@ const stats = createRoute({
   description:
     'By status, main reason and hour, and how old the queue is. Counted at the call, over all anomalies.',
   responses: {
-    200: {
-      description: 'The counts.',
-      headers: LIMIT_HEADERS,
-      content: { 'application/json': { schema: counts } },
-    },
+    200: answer('The counts.', counts, STATS_EXAMPLE),
     ...USUAL,
+    ...REFUSED,
   },
 })
 

@@ -1,7 +1,7 @@
 import type { Status } from '../../schemas/transaction.ts'
 import type { Database, Query } from './database.ts'
 import { EXACT_TIME, isoTime, VERSION } from './items.ts'
-import { type StatusChange, writeStatus } from './statuses.ts'
+import { auditStatus, type StatusChange, writeStatus } from './statuses.ts'
 
 export interface BulkItem {
   transaction_id: string
@@ -87,19 +87,16 @@ const lock = (query: Query, items: readonly BulkItem[]): Promise<LockedItem[]> =
 async function write(query: Query, change: BulkChange, rows: LockedItem[]): Promise<BulkOutcome> {
   const { items: _, ...shared } = change
   const items: ChangedItem[] = []
-  let changed = 0
-  for (const { item, exact_time, status, version, transaction_id, timestamp } of rows) {
-    const isSame = status === change.new_status
+  const audits: [StatusChange, LockedItem][] = []
+  for (const row of rows) {
+    const { transaction_id, timestamp, status: previous_status } = row
     const single: StatusChange = { ...shared, transaction_id }
-    const now = isSame ? version : await writeStatus(query, single, { exact_time, status, version })
-    if (!isSame) changed++
-    items[item] = {
-      transaction_id,
-      timestamp,
-      previous_status: status,
-      new_status: change.new_status,
-      version: now,
-    }
+    const isSame = previous_status === change.new_status
+    const version = isSame ? row.version : await writeStatus(query, single, row)
+    if (!isSame) audits.push([single, row])
+    items[row.item] = { transaction_id, timestamp, previous_status, new_status: change.new_status, version }
   }
-  return { kind: 'done', items, changed }
+  // Last, as a single change does it: whoever else writes to the audit may be waited for, and may wait for us.
+  for (const [single, row] of audits) await auditStatus(query, single, row)
+  return { kind: 'done', items, changed: audits.length }
 }

@@ -32,7 +32,7 @@ export function changeStatus(database: Database, change: StatusChange): Promise<
     if (change.versions !== undefined && !change.versions.includes(row.version))
       return { kind: 'stale', current: row.status }
     if (row.status === change.new_status) return { kind: 'same', version: row.version }
-    const version = await writeStatus(query, change, row)
+    const version = await update(query, change, row)
     return { kind: 'changed', previous: row.status, version }
   })
 }
@@ -56,8 +56,14 @@ async function lock(query: Query, change: StatusChange): Promise<Locked | undefi
   return row
 }
 
+async function update(query: Query, change: StatusChange, row: Locked): Promise<string> {
+  const version = await writeStatus(query, change, row)
+  await auditStatus(query, change, row)
+  return version
+}
+
 /**
- * Writes the status, its audit row and its label: within a transaction that has locked all the rows that it changes.
+ * Writes the status and the label that it is: of a row that is locked.
  * @returns the row's new version: its xmin, which is this transaction
  */
 export async function writeStatus(query: Query, change: StatusChange, row: Locked): Promise<string> {
@@ -66,6 +72,13 @@ export async function writeStatus(query: Query, change: StatusChange, row: Locke
      RETURNING pg_current_xact_id()::xid::text AS version`,
     [change.transaction_id, row.exact_time, change.new_status],
   )
+  const { exact_time, status: previous_status } = row
+  await labelByStatus(query, { ...change, exact_time, previous_status })
+  return updated.version
+}
+
+/** Writes the audit row of a change. Where several are changed at once, after all else that they do. */
+export async function auditStatus(query: Query, change: StatusChange, row: Locked): Promise<void> {
   await query(
     `INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
      VALUES ($1, $2, $3, $4, $5, $6, $7)`,
@@ -79,9 +92,6 @@ export async function writeStatus(query: Query, change: StatusChange, row: Locke
       change.request_id,
     ],
   )
-  const { exact_time, status: previous_status } = row
-  await labelByStatus(query, { ...change, exact_time, previous_status })
-  return updated.version
 }
 
 export interface StatusEntry {
