@@ -64,7 +64,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
     methodNotAllowed({
       app,
       onMethodNotAllowed: (c, methods) => {
-        const allow = methods.join(', ')
+        const allow = exactly(app, c.req.path, methods).join(', ')
         return respond(c, new Problem(405, `Only ${allow} here.`, { headers: { Allow: allow } }))
       },
     }),
@@ -104,4 +104,11 @@ function limitBody(bytesOf: (c: Context<Env>) => number): MiddlewareHandler<Env>
     }
     return bodyLimit({ maxSize, onError })(c, next)
   }
+}
+
+/** A path that is written out has its own methods, though an id might be called the same: /anomalies/export. */
+function exactly(app: OpenAPIHono<Env>, path: string, methods: string[]): string[] {
+  const own = app.routes.filter((route) => route.path === path && route.method !== 'ALL')
+  if (own.length === 0) return methods
+  return [...new Set(own.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])))]
 }
