@@ -43,8 +43,6 @@ const columns = {
   kafka_offset: 42,
 }
 
-export const ITEM_EXAMPLE = columns
-
 export const LIST_EXAMPLE = { data: [columns], count: 1, next_cursor: null }
 
 export const ANOMALY_EXAMPLE = {

@@ -73,7 +73,7 @@ const columns = {
   kafka_offset: count.openapi({ example: 42 }),
 }
 
-export const transaction = z.strictObject(columns).openapi('Transaction', {
+const transaction = z.strictObject(columns).openapi('Transaction', {
   description:
     'A transaction with the decision about it. Reasons, features and status are of anomalies only.',
 })
