@@ -9,6 +9,8 @@ import type { Env } from './context.ts'
 /** No inline script or style anywhere, nobody may frame the pages, and no address leaks to other sites. */
 export const securityHeaders = (): MiddlewareHandler =>
   secureHeaders({
+    // A page may set its own policy.
+    overwrite: false,
     contentSecurityPolicy: {
       defaultSrc: ["'self'"],
       scriptSrc: ["'self'"],

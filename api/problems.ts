@@ -44,7 +44,8 @@ export function respond(c: Context<Env>, problem: Problem): Response | Promise<R
     title,
     status: problem.status,
     detail: problem.message,
-    instance: c.req.path,
+    // Of the URL, where it is a reference to a URI: Hono's own path is decoded.
+    instance: new URL(c.req.url).pathname,
     request_id: c.get('requestId'),
     errors: problem.errors,
   }

@@ -53,7 +53,11 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
     const filter = queryOf(c, queueQuery)
     const status = filter.status === 'ALL' ? undefined : [filter.status]
     // One more than is shown tells whether there is a next page.
-    const items = await listAnomalies(database.query, { ...filter, status, limit: PAGE_SIZE + 1 })
+    const items = await listAnomalies(
+      database.query,
+      { min_score: filter.min_score, status },
+      { limit: PAGE_SIZE + 1, offset: filter.offset },
+    )
     const more = items.length > PAGE_SIZE
     return c.html(queuePage({ filter, items: items.slice(0, PAGE_SIZE), pageSize: PAGE_SIZE, more }))
   })

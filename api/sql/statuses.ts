@@ -37,6 +37,7 @@ export function changeStatus(database: Database, change: StatusChange): Promise<
   })
 }
 
+/** A row that is locked. */
 interface Locked {
   /** Microseconds and all: the key of the row. */
   exact_time: string
@@ -55,8 +56,17 @@ async function lock(query: Query, change: StatusChange): Promise<Locked | undefi
   return row
 }
 
-/** @returns the row's new version: its xmin, which is this transaction */
 async function update(query: Query, change: StatusChange, row: Locked): Promise<string> {
+  const version = await writeStatus(query, change, row)
+  await auditStatus(query, change, row)
+  return version
+}
+
+/**
+ * Writes the status and the label that it is: of a row that is locked.
+ * @returns the row's new version: its xmin, which is this transaction
+ */
+export async function writeStatus(query: Query, change: StatusChange, row: Locked): Promise<string> {
   const [updated] = await query<{ version: string }>(
     `UPDATE transactions SET status = $3 WHERE transaction_id = $1 AND timestamp = $2
      RETURNING pg_current_xact_id()::xid::text AS version`,
@@ -64,7 +74,11 @@ async function update(query: Query, change: StatusChange, row: Locked): Promise<
   )
   const { exact_time, status: previous_status } = row
   await labelByStatus(query, { ...change, exact_time, previous_status })
-  // Last: until COMMIT nobody else can add to the audit.
+  return updated.version
+}
+
+/** Writes the audit row of a change: last of all that a transaction does, since until COMMIT nobody else can add to the audit. */
+export async function auditStatus(query: Query, change: StatusChange, row: Locked): Promise<void> {
   await query(
     `INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
      VALUES ($1, $2, $3, $4, $5, $6, $7)`,
@@ -78,7 +92,6 @@ async function update(query: Query, change: StatusChange, row: Locked): Promise<
       change.request_id,
     ],
   )
-  return updated.version
 }
 
 export interface StatusEntry {
