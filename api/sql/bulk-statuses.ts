@@ -44,9 +44,10 @@ export function changeStatuses(database: Database, change: BulkChange): Promise<
     const of = new Map(rows.map((row) => [row.item, row]))
     const missing = change.items.flatMap((_, i) => (of.has(i) ? [] : [i]))
     if (missing.length > 0) return { kind: 'missing', at: missing }
-    const keys = rows.map((row) => `${row.exact_time} ${row.transaction_id}`)
-    const twice = rows.filter((_, i) => keys.indexOf(keys[i]) < i).map((row) => row.item)
-    if (twice.length > 0) return { kind: 'twice', at: twice.sort((a, b) => a - b) }
+    const keys = change.items.map((_, i) => `${of.get(i)!.exact_time} ${of.get(i)!.transaction_id}`)
+    const seen = new Set<string>()
+    const twice = keys.flatMap((key, i) => (seen.size === seen.add(key).size ? [i] : []))
+    if (twice.length > 0) return { kind: 'twice', at: twice }
     const stale = change.items.flatMap(({ version }, item) => {
       const row = of.get(item)!
       return version === undefined || version === row.version ? [] : [{ item, current: row.status }]
