@@ -42,13 +42,14 @@ export async function startApi({
     },
     log,
   )
-  const keyNews = listenForKeys(settings.DATABASE_URL, log)
-  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews: keyNews.subscribe })
+  let keysChanged = () => {}
+  const onKeyNews = (changed: () => void) => {
+    keysChanged = changed
+  }
+  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews })
   const server = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER_OPTIONS }) as Server
-  const port = await listen(server, settings).catch(async (error) => {
-    await keyNews.stop()
-    throw error
-  })
+  const port = await listen(server, settings)
+  const keyNews = listenForKeys(settings.DATABASE_URL, () => keysChanged(), log)
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
   const url = `http://${host}:${port}`
   log.info({ url }, 'the API listens')
