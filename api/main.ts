@@ -46,13 +46,14 @@ export async function startApi({
     },
     log,
   )
-  const keyNews = listenForKeys(settings.DATABASE_URL, log)
-  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews: keyNews.subscribe })
+  let keysChanged = () => {}
+  const onKeyNews = (changed: () => void) => {
+    keysChanged = changed
+  }
+  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews })
   const server = createHttpServer(app.fetch, tls, bounds)
-  const port = await listen(server, settings).catch(async (error) => {
-    await keyNews.stop()
-    throw error
-  })
+  const port = await listen(server, settings)
+  const keyNews = listenForKeys(settings.DATABASE_URL, () => keysChanged(), log)
   const endReload = tls ? reloadTls(server as unknown as TlsServer, settings, log) : () => {}
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
   const url = `${tls ? 'https' : 'http'}://${host}:${port}`
