@@ -14,6 +14,8 @@ test('every answer has the security headers, errors and pages too', async () => 
     assert.equal(headers.get('referrer-policy'), 'no-referrer')
     assert.equal(headers.get('strict-transport-security'), 'max-age=31536000')
     assert.equal(headers.get('x-frame-options'), 'DENY')
+    assert.equal(headers.get('cross-origin-opener-policy'), 'same-origin')
+    assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin')
     const kept = path.startsWith('/assets') ? 'public, max-age=31536000, immutable' : 'no-store'
     assert.equal(headers.get('cache-control'), kept)
   }
@@ -54,6 +56,8 @@ test('browsers of other origins are kept out unless FRONTEND_ORIGIN lists them',
   const any = await allowed('*', 'https://c.example')
   assert.equal(any.status, 204)
   assert.equal(await origin(any), '*')
+  assert.equal(any.headers.get('access-control-allow-methods'), 'GET,HEAD,POST,PUT')
+  assert.match(any.headers.get('access-control-allow-headers')!, /If-Match,Last-Event-ID/)
   for (const answer of [any, await allowed(list, 'https://a.example')])
     assert.equal(answer.headers.get('access-control-allow-credentials'), null)
 })
