@@ -5,12 +5,12 @@ import { ITEM, type Item, isoTime } from './items.ts'
 /** What the stream of events reads. */
 
 /**
- * The newest cursor. One statement, so of one snapshot: a status change in it is of an anomaly in it. The audit's ids are in
- * the order of the commits (trigger `status_audit_announced`).
+ * The newest cursor. One statement, so of one snapshot: a status change in it is of an anomaly in it. The audit's rows are
+ * numbered in the order of their commits, since whoever adds one holds the chain's head until then (migration 0016).
  */
 export async function readHead(query: Query): Promise<Cursor> {
   const [row] = await query<{ audit: number; positions: Record<string, number> }>(
-    `SELECT (SELECT coalesce(max(id), 0) FROM status_audit) AS audit,
+    `SELECT (SELECT coalesce(max(seq), 0) FROM status_audit) AS audit,
             (SELECT coalesce(jsonb_object_agg(partition, next_offset), '{}') FROM positions) AS positions`,
   )
   const positions = Object.entries(row.positions).map(
@@ -52,17 +52,17 @@ export interface StatusEvent {
   changed_at: string
 }
 
-/** Status changes behind one audit row up to another. No note and no actor: they are not for everybody who reads. */
+/** Status changes behind one row of the audit up to another. No note and no actor: they are not for everybody who reads. */
 export const statusesBetween = (
   query: Query,
   from: number,
   to: number,
   limit: number,
-): Promise<(StatusEvent & { id: number })[]> =>
+): Promise<(StatusEvent & { seq: number })[]> =>
   query(
-    `SELECT t.id, t.transaction_id, ${isoTime('t.timestamp')} AS timestamp, t.previous_status, t.new_status,
+    `SELECT t.seq, t.transaction_id, ${isoTime('t.timestamp')} AS timestamp, t.previous_status, t.new_status,
             ${isoTime('t.changed_at')} AS changed_at
-     FROM status_audit t WHERE t.id > $1 AND t.id <= $2 ORDER BY t.id LIMIT $3`,
+     FROM status_audit t WHERE t.seq > $1 AND t.seq <= $2 AND t.action = 'status' ORDER BY t.seq LIMIT $3`,
     [from, to, limit],
   )
 
@@ -75,7 +75,7 @@ export async function isFurtherThan(
 ): Promise<boolean> {
   const [{ count }] = await query<{ count: number }>(
     `SELECT (SELECT count(*) FROM (SELECT FROM ${anomaliesIn('1')} LIMIT $4) a)
-          + (SELECT count(*) FROM (SELECT FROM status_audit WHERE id > $5 AND id <= $6 LIMIT $4) s) AS count`,
+          + (SELECT count(*) FROM (SELECT FROM status_audit WHERE seq > $5 AND seq <= $6 AND action = 'status' LIMIT $4) s) AS count`,
     [...arraysOf(ranges), events + 1, audit.from, audit.to],
   )
   return count > events

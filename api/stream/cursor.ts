@@ -6,7 +6,7 @@
 export interface Cursor {
   /** The next offset of each partition; one that is missing begins at 0. */
   positions: ReadonlyMap<number, number>
-  /** The last row of `status_audit`. */
+  /** `seq` of the last row of `status_audit`. */
   audit: number
 }
 

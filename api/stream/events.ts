@@ -38,8 +38,8 @@ export async function readPage(query: Query, from: Cursor, to: Cursor): Promise<
     }
   }
   const rows = await statusesBetween(query, from.audit, to.audit, PAGE_EVENTS)
-  const events = rows.map(({ id, ...data }) =>
-    streamEvent('status', data, { positions: to.positions, audit: id }),
+  const events = rows.map(({ seq, ...data }) =>
+    streamEvent('status', data, { positions: to.positions, audit: seq }),
   )
   return { events, after: isLast(rows) ? to : events.at(-1)!.after }
 }

@@ -1,12 +1,12 @@
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Logger } from '../../schemas/log.ts'
+import { listen } from '../listener.ts'
 import type { Query } from '../sql/database.ts'
 import { readHead } from '../sql/stream.ts'
 import { chunksOf, type StreamClient } from './client.ts'
 import { type Cursor, covers } from './cursor.ts'
 import { heartbeat, readPage, resetEvent, type StreamEvent } from './events.ts'
-import { listen } from './listener.ts'
 import type { StreamMetrics } from './metrics.ts'
 import { selector } from './selection.ts'
 
@@ -18,6 +18,10 @@ export interface FeedDeps {
   log: Logger
 }
 
+/** Channels of migration 0017, and the lock by which the pipeline's lanes know that somebody listens. */
+const LISTEN = `SELECT pg_advisory_lock_shared(hashtext('weir.stream')); LISTEN weir_anomalies; LISTEN weir_statuses`
+/** A transaction that found nobody listening commits within this time, but for a rare one. */
+const SETTLED_MS = 1000
 /** Notifications that come within this time are one look. */
 const LOOK_GAP_MS = 50
 const RETRY_MS = 1000
@@ -47,8 +51,15 @@ export class Feed {
     this.#deps = deps
     this.cursor = head
     const { signal } = this.#end
-    const onNews = () => this.#wake()
-    void listen({ connect: deps.connect, onNews, log: deps.log, signal })
+    void listen({
+      connect: deps.connect,
+      listen: LISTEN,
+      onNews: () => this.#wake(),
+      onListening: () => this.#wakeNowAndSettled(),
+      what: 'the stream',
+      log: deps.log,
+      signal,
+    })
     const timer = setInterval(() => this.#beat(), HEARTBEAT_MS).unref()
     signal.addEventListener('abort', () => clearInterval(timer))
   }
@@ -91,12 +102,19 @@ export class Feed {
   }
 
   #wake(): void {
+    if (this.#end.signal.aborted) return
     this.look().then(
       () => {
         this.#isFailing = false
       },
       (error: Error) => this.#retryLater(error),
     )
+  }
+
+  /** Lanes that were just about to commit when the connection came did not know of it. */
+  #wakeNowAndSettled(): void {
+    this.#wake()
+    setTimeout(() => this.#wake(), SETTLED_MS).unref()
   }
 
   #retryLater({ name, message }: Error): void {

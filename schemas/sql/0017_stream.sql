@@ -41,17 +41,16 @@ $$;
 -- A partition's anomalies in the order of their offsets, from one position to another.
 CREATE INDEX transactions_stream ON transactions (kafka_partition, kafka_offset) WHERE is_anomaly;
 
--- Ids in the order of the commits: who has seen one has seen all before it. A statement's trigger runs before the row gets
--- its id, and the lock is given back when the row can be seen.
+-- Changes of a status. The audit's rows can be read in the order of `seq`: who has seen one has seen all before it, since
+-- whoever adds one holds the chain's head until his COMMIT (0016).
 CREATE FUNCTION announce_statuses() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  PERFORM pg_advisory_xact_lock(hashtext('weir.status_audit'));
   PERFORM pg_notify('weir_statuses', '');
   RETURN NULL;
 END
 $$;
-CREATE TRIGGER status_audit_announced BEFORE INSERT ON status_audit
-  FOR EACH STATEMENT EXECUTE FUNCTION announce_statuses();
+CREATE TRIGGER status_audit_announced AFTER INSERT ON status_audit
+  FOR EACH ROW WHEN (NEW.action = 'status') EXECUTE FUNCTION announce_statuses();
 
 -- Down Migration
 
