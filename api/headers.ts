@@ -4,7 +4,7 @@ import { cors } from 'hono/cors'
 import { secureHeaders } from 'hono/secure-headers'
 import { withoutSecrets } from '../schemas/error-fields.ts'
 import type { Settings } from '../schemas/settings.ts'
-import type { Env } from './context.ts'
+import type { Env, Lifecycle } from './context.ts'
 
 /** No inline script or style anywhere, nobody may frame the pages, and no address leaks to other sites. */
 export const securityHeaders = (): MiddlewareHandler =>
@@ -40,13 +40,27 @@ export const requestIds = (): MiddlewareHandler<Env> =>
     await next()
   }
 
+/** While the process stops, connections are closed behind their answers. */
+export const closeWhenStopping = (lifecycle: Lifecycle): MiddlewareHandler<Env> =>
+  async function closeWhenStopping(c, next) {
+    await next()
+    if (lifecycle.stopping) c.header('Connection', 'close')
+  }
+
+/** Nobody stores an answer that does not say for how long. */
+export const notStored = (): MiddlewareHandler<Env> =>
+  async function notStored(c, next) {
+    await next()
+    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store')
+  }
+
 /**
- * Lets pages of the origins in FRONTEND_ORIGIN call the API with a key; never with a cookie.
- * @returns undefined when none is set: then browsers keep other origins out
+ * Lets pages of the origins in FRONTEND_ORIGIN call the API with a key; never with a cookie. Where none is set browsers
+ * keep other origins out.
  * @throws when FRONTEND_ORIGIN is not a list of origins, or `*` in production
  */
-export function crossOrigin(settings: Settings): MiddlewareHandler<Env> | undefined {
-  if (!settings.FRONTEND_ORIGIN) return undefined
+export function crossOrigin(settings: Settings): MiddlewareHandler<Env> {
+  if (!settings.FRONTEND_ORIGIN) return (_, next) => next()
   const origins = settings.FRONTEND_ORIGIN.split(',').map((entry) => originOf(entry.trim()))
   const any = origins.includes('*')
   if (any && settings.NODE_ENV === 'production')

@@ -53,7 +53,7 @@ export async function startApi({
   const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews })
   const server = createHttpServer(app.fetch, tls, bounds)
   const port = await listen(server, settings)
-  const keyNews = listenForKeys(settings.DATABASE_URL, () => keysChanged(), log)
+  listenForKeys(settings.DATABASE_URL, () => keysChanged(), log, ending.signal)
   const endReload = tls ? reloadTls(server as unknown as TlsServer, settings, log) : () => {}
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
   const url = `${tls ? 'https' : 'http'}://${host}:${port}`
@@ -74,7 +74,7 @@ export async function startApi({
     clearTimeout(timer)
     // A database that does not answer never confirms the end of a connection.
     await Promise.race([
-      Promise.all([pool.end(), keyNews.stop()]),
+      pool.end(),
       setTimeoutAsync(settings.SHUTDOWN_SECONDS * 100, undefined, { ref: false }),
     ])
     log.info('the API stopped')

@@ -4,7 +4,7 @@ import { clientAddress, requestSite } from '../auth/client.ts'
 import { type Guard, requireSameSite } from '../auth/guard.ts'
 import { requireScope } from '../auth/scopes.ts'
 import { loginRefusal, type Sessions } from '../auth/session.ts'
-import type { Env } from '../context.ts'
+import type { ApiSettings, Env } from '../context.ts'
 import type { Limits } from '../limits.ts'
 import {
   formOf,
@@ -32,16 +32,16 @@ interface PageDeps {
   guard: Guard
   limits: Limits
   sessions: Sessions
+  settings: ApiSettings
   log: Logger
-  production: boolean
-  statementTimeoutMs: number
 }
 
 const PAGE_SIZE = 50
 
 /** The analysts' pages. They know sessions only: a key in a header is for programs. */
 export function pageRoutes(deps: PageDeps): Hono<Env> {
-  const { database, guard, limits, sessions, production } = deps
+  const { database, guard, limits, sessions, settings } = deps
+  const production = settings.NODE_ENV === 'production'
   const pages = new Hono<Env>()
   pages.route('/', assetRoutes())
 
