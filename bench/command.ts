@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { loadSettings } from '../schemas/settings.ts'
 import { allCommand } from './all.ts'
+import { apiCommand } from './api-command.ts'
 import { interruptibly, progress, wholeNumber, wholeNumbers } from './command-parts.ts'
 import { growthCommand } from './growth-command.ts'
 import { type LatencyOptions, measureLatency } from './latency.ts'
@@ -27,6 +28,7 @@ export function command(): Command {
     growthCommand(),
     scaleCommand(),
     streamCommand(),
+    apiCommand(),
   ]
   const bench = new Command().description('Measure Weir on this machine, beside what bounds it.')
   for (const measurement of measurements) bench.addCommand(measurement)

@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startServers } from '../deploy/local/servers.ts'
 import { withClient } from '../schemas/database.ts'
 import type { Settings } from '../schemas/settings.ts'
-import { type Child, startChild } from './child.ts'
+import { startApi, withoutKafka } from './api-process.ts'
 import { freshDatabase } from './ground.ts'
 import { Latencies } from './latencies.ts'
 import { currentLoad, describeHost } from './machine.ts'
@@ -40,7 +39,14 @@ export async function measureStream(options: StreamOptions): Promise<StreamRepor
   const signal = AbortSignal.any([options.signal, end.signal])
   const servers = stack.use(await startServers({ settings: withoutKafka(settings), progress, signal }))
   const database = stack.use(await freshDatabase(servers.DATABASE_URL))
-  const { api, target } = await startApi(settings, database.url, clients, signal)
+  const { api, ...target } = await startApi(
+    {
+      ...settings,
+      DATABASE_URL: database.url,
+      STREAM_MAX_CLIENTS: Math.max(clients, settings.STREAM_MAX_CLIENTS),
+    },
+    signal,
+  )
   stack.use(api)
   const watch = stack.use(watchProcess<Phase>(api.pid))
   stack.defer(() => end.abort())
@@ -50,7 +56,7 @@ export async function measureStream(options: StreamOptions): Promise<StreamRepor
     async (client) => {
       await layOut(client)
       const latencies = new Latencies()
-      const reading = await openAll({ ...options, signal }, target, (data) =>
+      const reading = await openAll(options, { ...target, signal }, (data) =>
         latencies.add(Date.now() - writtenAt(data)),
       )
       progress(`${clients} clients are there; ${events} events ...`)
@@ -80,43 +86,6 @@ export async function measureStream(options: StreamOptions): Promise<StreamRepor
       }
     },
   )
-}
-
-/** Nobody listens there: only PostgreSQL is needed. */
-const withoutKafka = (settings: Settings): Settings => ({
-  ...settings,
-  KAFKA_BROKERS: ['127.0.0.1:1'],
-  SCHEMA_REGISTRY_URL: 'http://127.0.0.1:1',
-})
-
-async function startApi(
-  settings: Settings,
-  url: string,
-  clients: number,
-  signal: AbortSignal,
-): Promise<{ api: Child; target: Target }> {
-  const key = randomBytes(16).toString('hex')
-  const listening = Promise.withResolvers<URL>()
-  const api = startChild({
-    file: 'deploy/weir.ts',
-    args: ['api'],
-    settings: {
-      ...settings,
-      DATABASE_URL: url,
-      API_KEY: key,
-      HOST: '127.0.0.1',
-      PORT: 0,
-      LOG_LEVEL: 'info', // tells the port
-      RATE_LIMIT_READ: 1_000_000,
-      STREAM_MAX_CLIENTS: Math.max(clients, settings.STREAM_MAX_CLIENTS),
-    },
-    onLine: (line) => {
-      const found = /"url":"([^"]+)","msg":"the API listens"/.exec(line)?.[1]
-      if (found !== undefined) listening.resolve(new URL(found))
-    },
-    signal,
-  })
-  return { api, target: { url: await Promise.race([listening.promise, api.died]), key, signal } }
 }
 
 /** @returns the clients that read */
@@ -156,7 +125,7 @@ const memoryOf = (watch: ProcessWatch<Phase>) => ({
   rss_end_mb: rounded(watch.facts('during').last_mb),
 })
 
-async function droppedBy({ url, key }: Target): Promise<number> {
+async function droppedBy({ url, key }: Pick<Target, 'url' | 'key'>): Promise<number> {
   const answer = await fetch(new URL('/metrics', url), { headers: { 'X-API-Key': key } })
   return Number(/^weir_stream_dropped_total (\d+)$/m.exec(await answer.text())?.[1])
 }
