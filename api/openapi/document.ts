@@ -1,5 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi'
-import type { Env } from '../context.ts'
+import type { Env, Scope } from '../context.ts'
 import { registerFailures } from './failures.ts'
 
 /** The OpenAPI document: what the routes declare, and what is said of the API as a whole. */
@@ -7,8 +7,9 @@ import { registerFailures } from './failures.ts'
 const DESCRIPTION = `What was flagged, why, and what was decided about it.
 
 Keys of items are the columns' names; amounts are decimal strings, times ISO 8601 in UTC. Errors are
-\`application/problem+json\` (RFC 9457). A wrong method is 405 with \`Allow\`. Limits are a minute, per key or session, else
-per client address; \`RateLimit\` tells what is left.`
+\`application/problem+json\` (RFC 9457). A key has some of the scopes \`read\`, \`triage\`, \`metrics\` and \`admin\`, which is all
+of them, and a session has its key's. A wrong method is 405 with \`Allow\`. Limits are a minute, per key or session, else per
+client address; \`RateLimit\` tells what is left.`
 
 const TAGS = [
   { name: 'anomalies', description: 'The queue of what was flagged, and the decisions about it.' },
@@ -22,7 +23,7 @@ type Document = ReturnType<OpenAPIHono<Env>['getOpenAPI31Document']>
 
 /** The document of all that the app has by now. */
 export function openApiDocument(app: OpenAPIHono<Env>): Document {
-  return app.getOpenAPI31Document({
+  const document = app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
       title: 'Weir',
@@ -41,6 +42,22 @@ export function openApiDocument(app: OpenAPIHono<Env>): Document {
     tags: TAGS,
     security: [{ apiKey: [] }, { bearer: [] }, { session: [] }],
   })
+  for (const [path, methods] of Object.entries(document.paths ?? {}))
+    for (const [method, operation] of Object.entries(methods as Record<string, Operation>))
+      if (operation.security === undefined)
+        operation.description += ` Needs the scope \`${scopeOf(method, path)}\`.`
+  return document
+}
+
+interface Operation {
+  description: string
+  security?: object[]
+}
+
+/** As the guard asks for it. */
+function scopeOf(method: string, path: string): Scope {
+  if (path === '/metrics') return 'metrics'
+  return method === 'get' ? 'read' : 'triage'
 }
 
 /** What routes refer to by name. */

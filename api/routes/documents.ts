@@ -9,7 +9,8 @@ import { describeStream } from '../openapi/stream.ts'
 
 /** The API about itself: the OpenAPI document, and Swagger UI to read it. Nothing comes from another server. */
 
-const USUAL = { ...failures(401, 403, 429, 500), ...REFUSED }
+/** They need the keys of the table, and no other of it. */
+const ANSWERS = { ...failures(401, 403, 429, 500, 503), ...REFUSED }
 
 const documentRoute = createRoute({
   method: 'get',
@@ -29,7 +30,7 @@ const documentRoute = createRoute({
         },
       },
     },
-    ...USUAL,
+    ...ANSWERS,
   },
 })
 
@@ -53,7 +54,7 @@ const pageRoute = createRoute({
         },
       },
     },
-    ...USUAL,
+    ...ANSWERS,
   },
 })
 

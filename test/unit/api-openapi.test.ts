@@ -30,12 +30,14 @@ test('every call has a name, a summary, a tag and its failures; all but health n
   const tags = document.tags.map(({ name }: Any) => name)
   const names = operations.map(({ operation }) => operation.operationId)
   assert.equal(new Set(names).size, names.length)
-  for (const { path, operation } of operations) {
+  for (const { path, method, operation } of operations) {
     assert.ok(operation.summary && operation.description, path)
     assert.ok(tags.includes(operation.tags[0]), path)
     const isOpen = path.startsWith('/health')
+    const scope = path === '/metrics' ? 'metrics' : method === 'get' ? 'read' : 'triage'
     assert.deepEqual(operation.security, isOpen ? [] : undefined, path)
-    for (const status of isOpen ? [429, 500] : [401, 403, 429, 500])
+    assert.equal(operation.description.endsWith(`Needs the scope \`${scope}\`.`), !isOpen, path)
+    for (const status of isOpen ? [429, 500] : [401, 403, 429, 500, 503])
       assert.ok(operation.responses[status], path)
     if (operation.requestBody)
       for (const status of [400, 413, 415, 422]) assert.ok(operation.responses[status])
