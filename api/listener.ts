@@ -8,7 +8,7 @@ const LONGEST_WAIT_MS = 5000
 const ASK_MS = 10_000
 
 export interface ListenOptions {
-  /** A connection that is not yet connected; a query of it that is not answered has to fail. */
+  /** A connection that is not yet connected; a query of it that is not answered has to fail. May throw. */
   connect: () => pg.Client
   /** Statements that begin to listen. */
   listen: string
@@ -47,30 +47,31 @@ export async function listen(options: ListenOptions): Promise<void> {
 /** @returns why it ended, and how long it heard */
 async function listenOnce(options: ListenOptions): Promise<{ error: Error; heardMs: number }> {
   const { signal, onNews } = options
-  const client = options.connect()
   const { promise: lost, reject } = Promise.withResolvers<never>()
   lost.catch(() => {})
-  client.on('error', reject)
-  client.on('end', () => reject(new Error('the connection was ended')))
-  client.on('notification', onNews)
   const stop = () => reject(new Error('stopped'))
   signal.addEventListener('abort', stop, { once: true })
+  let client: pg.Client | undefined
   let asking: NodeJS.Timeout | undefined
   let since = Number.POSITIVE_INFINITY
   try {
+    client = options.connect() // throws where the URL of the database is none
+    client.on('error', reject)
+    client.on('end', () => reject(new Error('the connection was ended')))
+    client.on('notification', onNews)
     await Promise.race([client.connect(), lost])
     await Promise.race([client.query(options.listen), lost])
     since = performance.now()
     options.onListening()
-    asking = setInterval(() => client.query('SELECT 1').catch(reject), ASK_MS)
+    asking = setInterval(() => client?.query('SELECT 1').catch(reject), ASK_MS)
     return await lost
   } catch (error) {
     return { error: error as Error, heardMs: performance.now() - since }
   } finally {
     clearInterval(asking)
     signal.removeEventListener('abort', stop)
-    client.removeListener('notification', onNews)
+    client?.removeListener('notification', onNews)
     // A server that does not answer never confirms the end: nobody waits for it.
-    client.end().catch(() => {})
+    client?.end().catch(() => {})
   }
 }
