@@ -1,85 +1,68 @@
-import { Hono } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
-import { methodNotAllowed } from 'hono/method-not-allowed'
-import { requestId } from 'hono/request-id'
-import { createGuard } from './auth/guard.ts'
-import { createKeyLookup } from './auth/keys.ts'
-import { createSessions } from './auth/session.ts'
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { createPseudonyms } from '../schemas/pseudonyms.ts'
+import { readClient } from './auth/client.ts'
+import { createAuth } from './auth/create.ts'
+import { limitBodies } from './bodies.ts'
 import type { Deps, Env } from './context.ts'
-import { crossOrigin, securityHeaders } from './headers.ts'
+import { closeWhenStopping, crossOrigin, notStored, requestIds, securityHeaders } from './headers.ts'
 import { createLimits } from './limits.ts'
+import { refuseOtherMethods } from './methods.ts'
 import { observe, observePool } from './observe.ts'
 import { pageRoutes } from './pages/routes.ts'
+import { invalid } from './parameters.ts'
 import { Problem, problemHandler, respond } from './problems.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { anomalyRoutes } from './routes/anomalies.ts'
+import { bulkRoutes } from './routes/bulk.ts'
+import { addDocuments } from './routes/documents.ts'
+import { exportRoutes } from './routes/export.ts'
 import { healthRoutes } from './routes/health.ts'
 import { metricsRoutes } from './routes/metrics.ts'
+import { registryRoutes } from './routes/registry.ts'
+import { statsRoutes } from './routes/stats.ts'
 import { createDatabase } from './sql/database.ts'
-
-const MAX_BODY_BYTES = 64 * 1024
+import { createStream } from './stream/create.ts'
 
 /**
  * The whole HTTP side as one function from Request to Response; it opens no socket.
  * @throws when FRONTEND_ORIGIN is not usable
  */
-export function createApp(deps: Deps): Hono<Env> {
+export function createApp(deps: Deps): OpenAPIHono<Env> {
   const { settings, pool, log, registry, lifecycle = { stopping: false }, now = Date.now } = deps
-  const production = settings.NODE_ENV === 'production'
   const database = createDatabase(pool, settings.STATEMENT_TIMEOUT_MS)
-  const limits = createLimits(settings)
-  const sessions = createSessions(settings.API_KEY, production, now)
-  const guard = createGuard(createKeyLookup(settings.API_KEY), sessions, limits, log)
-  const crossOriginCalls = crossOrigin(settings)
+  const limits = createLimits({ settings, pool, log, registry })
+  const { guard, sessions } = createAuth(deps, database, limits)
   observePool(registry, pool)
 
-  const app = new Hono<Env>()
+  const app = new OpenAPIHono<Env>({
+    defaultHook: (result) => {
+      if (!result.success) throw invalid(result.error, result.target === 'json' ? 'pointer' : 'parameter')
+    },
+  })
   app.onError(problemHandler(log))
   app.notFound((c) => respond(c, new Problem(404, 'There is nothing at this address.')))
 
-  app.use(requestId({ limitLength: 128 }))
-  app.use(observe(registry, log))
-  app.use(async function closeWhenStopping(c, next) {
-    await next()
-    if (lifecycle.stopping) c.header('Connection', 'close')
-    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store')
-  })
+  app.use(requestIds())
+  app.use(readClient(settings.TRUSTED_PROXIES))
+  app.use(observe(registry, log, createPseudonyms(settings.LOG_HMAC_KEY)))
+  app.use(closeWhenStopping(lifecycle))
+  app.use(notStored())
   app.use(securityHeaders())
-  if (crossOriginCalls) app.use('/api/*', crossOriginCalls)
-  app.use(
-    methodNotAllowed({
-      app,
-      onMethodNotAllowed: (c, methods) => {
-        const allow = methods.join(', ')
-        return respond(c, new Problem(405, `Only ${allow} here.`, { headers: { Allow: allow } }))
-      },
-    }),
-  )
-  app.use(
-    bodyLimit({
-      maxSize: MAX_BODY_BYTES,
-      onError: () => {
-        throw new Problem(413, `The body is larger than ${MAX_BODY_BYTES} bytes.`)
-      },
-    }),
-  )
+  app.use('/api/*', crossOrigin(settings))
+  app.use(refuseOtherMethods(app))
+  app.use(limitBodies())
 
   app.route('/', healthRoutes(database, limits, lifecycle))
   app.route('/', metricsRoutes(registry, guard))
   app.use('/api/*', guard.limited)
+  app.route('/api/v1/anomalies', exportRoutes(database, log))
+  app.route('/api/v1/anomalies', bulkRoutes(database))
   app.route('/api/v1/anomalies', anomalyRoutes(database))
   app.route('/api/v1/accounts', accountRoutes(database))
-  app.route(
-    '/',
-    pageRoutes({
-      database,
-      guard,
-      limits,
-      sessions,
-      log,
-      production,
-      statementTimeoutMs: settings.STATEMENT_TIMEOUT_MS,
-    }),
-  )
+  app.route('/api/v1/stream', createStream(deps, database, guard))
+  app.route('/api/v1/stats', statsRoutes(database, now))
+  app.route('/api/v1', registryRoutes(database))
+  addDocuments(app)
+  app.route('/', pageRoutes({ database, guard, limits, sessions, settings, log }))
   return app
 }

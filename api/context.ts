@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
 
-export type ApiSettings = Needed<'DATABASE_URL' | 'API_KEY'>
+export type ApiSettings = Needed<'DATABASE_URL'>
 
 /** What the app is built from. */
 export interface Deps {
@@ -14,13 +14,21 @@ export interface Deps {
   registry: Registry
   /** Set while the process stops: readiness is off and connections are closed after their answer. */
   lifecycle?: Lifecycle
+  /** Calls back when keys may have changed; without it that is seen within three seconds. */
+  onKeyNews?: (changed: () => void) => void
   /** Milliseconds since 1970; for tests. */
   now?: () => number
 }
 
 export interface Lifecycle {
   stopping: boolean
+  /** Aborted when the process begins to stop: what would run on without an end ends then. */
+  signal?: AbortSignal
 }
+
+/** What a key may do: GET and HEAD, changes, all of it, and the metrics. */
+export const SCOPES = ['read', 'triage', 'admin', 'metrics'] as const
+export type Scope = (typeof SCOPES)[number]
 
 /** Who calls, once it is known. */
 export interface Caller {
@@ -29,10 +37,20 @@ export interface Caller {
   bucket: string
   /** How the audit names the caller. */
   actor: string
+  /** What the key may do; its sessions, too. */
+  scopes: ReadonlySet<Scope>
+}
+
+/** Where a request comes from. */
+export interface Client {
+  /** An IP address, or `unknown`. */
+  address: string
+  /** Whether a proxy of ours was asked by https. */
+  https: boolean
 }
 
 /** Hono's types for this app. */
 export interface Env {
   Bindings: Partial<HttpBindings>
-  Variables: { requestId: string; caller: Caller }
+  Variables: { requestId: string; client: Client; caller: Caller }
 }

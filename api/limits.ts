@@ -1,12 +1,20 @@
 import type { Context } from 'hono'
-import { RateLimiterMemory, type RateLimiterRes } from 'rate-limiter-flexible'
+import type pg from 'pg'
+import { Counter, type Registry } from 'prom-client'
+import {
+  type RateLimiterAbstract,
+  RateLimiterMemory,
+  RateLimiterPostgres,
+  RateLimiterRes,
+} from 'rate-limiter-flexible'
+import type { Logger } from '../schemas/log.ts'
 import type { Settings } from '../schemas/settings.ts'
 import type { Env } from './context.ts'
 import { Problem } from './problems.ts'
+import { type SharedCounts, sharedCounts } from './sql/rate-limits.ts'
 
 const WINDOW_SECONDS = 60
-/** Wrong keys that one address may send in a minute. */
-const FAILURES = 30
+const TABLE = 'rate_limits'
 
 export type LimitName = 'health' | 'ready' | 'read' | 'write' | 'failure'
 
@@ -17,39 +25,86 @@ export interface Limits {
   refuseExhausted(name: LimitName, bucket: string): Promise<void>
 }
 
-/** Calls a minute, in this process's memory: each replica counts for itself. */
-export function createLimits(settings: Settings): Limits {
-  const limiter = (points: number) => new RateLimiterMemory({ points, duration: WINDOW_SECONDS })
-  const limiters: Record<LimitName, RateLimiterMemory> = {
-    health: limiter(settings.RATE_LIMIT_HEALTH),
-    ready: limiter(settings.RATE_LIMIT_READY),
-    read: limiter(settings.RATE_LIMIT_READ),
-    write: limiter(settings.RATE_LIMIT_WRITE),
-    failure: limiter(FAILURES),
+interface LimitDeps {
+  settings: Settings
+  pool: pg.Pool
+  log: Logger
+  registry: Registry
+}
+
+/**
+ * Calls a minute: in this process's memory, or by RATE_LIMIT_STORE=postgres in a table that all replicas share. While
+ * that is away each process counts for itself, since a limit must not be what stops the service.
+ */
+export function createLimits({ settings, pool, log, registry }: LimitDeps): Limits {
+  const counts = settings.RATE_LIMIT_STORE === 'postgres' ? sharedCounts(pool, log) : undefined
+  const limiters: Record<LimitName, RateLimiterAbstract> = {
+    health: limiter('health', settings.RATE_LIMIT_HEALTH, counts),
+    ready: limiter('ready', settings.RATE_LIMIT_READY, counts),
+    read: limiter('read', settings.RATE_LIMIT_READ, counts),
+    write: limiter('write', settings.RATE_LIMIT_WRITE, counts),
+    failure: limiter('failure', settings.RATE_LIMIT_FAILURES, counts),
+  }
+  const refusals = new Counter({
+    name: 'weir_http_limited_total',
+    help: 'Calls refused with 429, by the limit that was used up.',
+    labelNames: ['limit'],
+    registers: [registry],
+  })
+
+  function exhausted(name: LimitName, state: RateLimiterRes): Problem {
+    refusals.inc({ limit: name })
+    const wait = seconds(state)
+    const what = name === 'failure' ? 'wrong keys' : 'of these calls'
+    return new Problem(429, `At most ${limiters[name].points} ${what} a minute. Try again in ${wait} s.`, {
+      headers: { 'Retry-After': String(wait) },
+    })
   }
 
   return {
     async consume(c, name, bucket) {
-      const { points } = limiters[name]
-      // A refusal is thrown by the limiter as the same kind of value.
-      const state = await limiters[name].consume(bucket).catch((refused: RateLimiterRes) => refused)
-      c.header('RateLimit-Policy', `"${name}";q=${points};w=${WINDOW_SECONDS}`)
+      const { state, refused } = await count(limiters[name], bucket)
+      // draft-ietf-httpapi-ratelimit-headers: quota and window in seconds; what is left and for how many seconds.
+      c.header('RateLimit-Policy', `"${name}";q=${limiters[name].points};w=${WINDOW_SECONDS}`)
       c.header('RateLimit', `"${name}";r=${state.remainingPoints};t=${seconds(state)}`)
-      if (state.consumedPoints > points) throw exhausted(state, points)
+      if (refused) throw exhausted(name, state)
     },
     async refuseExhausted(name, bucket) {
-      const { points } = limiters[name]
       const state = await limiters[name].get(bucket)
-      if (state !== null && state.consumedPoints >= points) throw exhausted(state, points)
+      if (state !== null && state.consumedPoints >= limiters[name].points) throw exhausted(name, state)
     },
   }
 }
 
-const seconds = (state: RateLimiterRes): number => Math.max(1, Math.ceil(state.msBeforeNext / 1000))
-
-function exhausted(state: RateLimiterRes, points: number): Problem {
-  const wait = seconds(state)
-  return new Problem(429, `At most ${points} of these calls a minute. Try again in ${wait} s.`, {
-    headers: { 'Retry-After': String(wait) },
+function limiter(name: LimitName, points: number, counts: SharedCounts | undefined): RateLimiterAbstract {
+  const bound = { keyPrefix: name, points, duration: WINDOW_SECONDS }
+  const memory = new RateLimiterMemory(bound)
+  if (counts === undefined) return memory
+  return new RateLimiterPostgres({
+    ...bound,
+    storeClient: counts,
+    storeType: 'pool',
+    tableName: TABLE,
+    tableCreated: true,
+    // One of them removes what is over for all.
+    clearExpiredByTimeout: name === 'health',
+    // Who was refused is refused again without asking the database.
+    inMemoryBlockOnConsumed: points,
+    insuranceLimiter: memory,
   })
 }
+
+async function count(
+  limiter: RateLimiterAbstract,
+  bucket: string,
+): Promise<{ state: RateLimiterRes; refused: boolean }> {
+  try {
+    return { state: await limiter.consume(bucket), refused: false }
+  } catch (state) {
+    // A refusal is thrown as the same kind of value.
+    if (state instanceof RateLimiterRes) return { state, refused: true }
+    throw state
+  }
+}
+
+const seconds = (state: RateLimiterRes): number => Math.max(1, Math.ceil(state.msBeforeNext / 1000))

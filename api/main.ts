@@ -1,12 +1,15 @@
 import type { Server } from 'node:http'
+import type { Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
-import { createAdaptorServer } from '@hono/node-server'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { createPool } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import { createApp } from './app.ts'
+import { listenForKeys } from './auth/key-news.ts'
 import type { ApiSettings } from './context.ts'
+import { createHttpServer, type ServerBounds } from './server.ts'
+import { readTls, reloadTls } from './tls.ts'
 
 export interface RunningApi {
   url: string
@@ -15,9 +18,6 @@ export interface RunningApi {
   stop(): Promise<void>
 }
 
-/** Bounds on slow clients; keep-alive outlasts the usual 60 s of a proxy, so that it never reuses a closed one. */
-const SERVER_OPTIONS = { headersTimeout: 15_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 }
-
 /**
  * Serves the API on HOST:PORT. The database need not be there yet: until it is, /health/ready says 503.
  * @throws when the port is taken or not allowed, naming the setting
@@ -25,13 +25,18 @@ const SERVER_OPTIONS = { headersTimeout: 15_000, requestTimeout: 30_000, keepAli
 export async function startApi({
   settings,
   log,
+  bounds,
 }: {
   settings: ApiSettings
   log: Logger
+  /** Other bounds on clients than the usual ones, for tests. */
+  bounds?: ServerBounds
 }): Promise<RunningApi> {
+  const tls = readTls(settings)
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  const lifecycle = { stopping: false }
+  const ending = new AbortController()
+  const lifecycle = { stopping: false, signal: ending.signal }
   const pool = createPool(
     {
       connectionString: settings.DATABASE_URL,
@@ -41,11 +46,17 @@ export async function startApi({
     },
     log,
   )
-  const app = createApp({ settings, pool, log, registry, lifecycle })
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: SERVER_OPTIONS }) as Server
+  let keysChanged = () => {}
+  const onKeyNews = (changed: () => void) => {
+    keysChanged = changed
+  }
+  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews })
+  const server = createHttpServer(app.fetch, tls, bounds)
   const port = await listen(server, settings)
+  listenForKeys(settings.DATABASE_URL, () => keysChanged(), log, ending.signal)
+  const endReload = tls ? reloadTls(server as unknown as TlsServer, settings, log) : () => {}
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
-  const url = `http://${host}:${port}`
+  const url = `${tls ? 'https' : 'http'}://${host}:${port}`
   log.info({ url }, 'the API listens')
 
   let stopped: Promise<void> | undefined
@@ -53,7 +64,11 @@ export async function startApi({
 
   async function stop(): Promise<void> {
     lifecycle.stopping = true
+    endReload()
+    // Whoever sends requests here has to see that it is not ready, before it would find nobody.
+    await setTimeoutAsync(settings.SHUTDOWN_DRAIN_SECONDS * 1000)
     const closed = new Promise((resolve) => server.close(resolve))
+    ending.abort()
     const timer = setTimeout(() => server.closeAllConnections(), settings.SHUTDOWN_SECONDS * 800)
     await closed
     clearTimeout(timer)

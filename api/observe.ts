@@ -3,15 +3,16 @@ import { matchedRoutes } from 'hono/route'
 import type pg from 'pg'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { Logger } from '../schemas/log.ts'
+import type { Pseudonyms } from '../schemas/pseudonyms.ts'
 import type { Env } from './context.ts'
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'])
 
 /**
  * Counts, times and logs every request. Routes are named by their pattern: a path holds ids of accounts, which
- * belong neither into labels nor into logs.
+ * belong neither into labels nor into logs; the log has a pseudonym of the account whose timeline was read.
  */
-export function observe(registry: Registry, log: Logger): MiddlewareHandler<Env> {
+export function observe(registry: Registry, log: Logger, pseudonyms: Pseudonyms): MiddlewareHandler<Env> {
   const labelNames = ['method', 'route', 'status'] as const
   const requests = new Counter({
     name: 'weir_http_requests_total',
@@ -31,6 +32,7 @@ export function observe(registry: Registry, log: Logger): MiddlewareHandler<Env>
     const started = performance.now()
     await next()
     const seconds = (performance.now() - started) / 1000
+    const account: string | undefined = c.req.param('account_id')
     const method = METHODS.has(c.req.method) ? c.req.method : 'other'
     const labels = { method, route: routeOf(c), status: c.res.status }
     requests.inc(labels)
@@ -42,6 +44,7 @@ export function observe(registry: Registry, log: Logger): MiddlewareHandler<Env>
         ...labels,
         duration_ms: Math.round(seconds * 1e6) / 1000,
         caller: c.get('caller')?.kind ?? 'none',
+        ...(account === undefined ? {} : { account: pseudonyms(account) }),
       },
       'request',
     )

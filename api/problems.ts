@@ -44,7 +44,8 @@ export function respond(c: Context<Env>, problem: Problem): Response | Promise<R
     title,
     status: problem.status,
     detail: problem.message,
-    instance: c.req.path,
+    // Of the URL, where it is a reference to a URI: Hono's own path is decoded.
+    instance: new URL(c.req.url).pathname,
     request_id: c.get('requestId'),
     errors: problem.errors,
   }
@@ -54,21 +55,21 @@ export function respond(c: Context<Env>, problem: Problem): Response | Promise<R
 /** The one place where errors become answers. What is not foreseen is logged and told as 500 without its cause. */
 export function problemHandler(log: Logger) {
   return function onError(error: Error, c: Context<Env>): Response | Promise<Response> {
-    const problem = asProblem(error)
+    const problem = isCutOff(c)
+      ? new Problem(400, 'The request ended before it was complete.')
+      : asProblem(error)
     if (problem.status >= 500) {
-      // Not the error object: a database error's `detail` holds values of the row.
-      const { name, message, stack, cause } = error
-      const why =
-        cause instanceof Error ? { cause: cause.message || (cause as NodeJS.ErrnoException).code } : {}
-      const trace = problem.status === 500 ? { stack } : {}
       const level = problem.status === 500 ? 'error' : 'warn'
-      log[level](
-        { request_id: c.get('requestId'), error: { name, message, ...why, ...trace } },
-        'a request failed',
-      )
+      log[level]({ request_id: c.get('requestId'), err: error }, 'a request failed')
     }
     return respond(c, problem)
   }
+}
+
+/** Whether the caller went away, or was too slow, in the middle of the request: nobody gets the answer. */
+function isCutOff(c: Context<Env>): boolean {
+  const incoming = c.env?.incoming
+  return incoming !== undefined && incoming.destroyed === true && !incoming.complete
 }
 
 function asProblem(error: Error): Problem {

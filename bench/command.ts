@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { loadSettings } from '../schemas/settings.ts'
 import { allCommand } from './all.ts'
+import { apiCommand } from './api-command.ts'
 import { interruptibly, progress, wholeNumber, wholeNumbers } from './command-parts.ts'
 import { growthCommand } from './growth-command.ts'
 import { type LatencyOptions, measureLatency } from './latency.ts'
@@ -14,6 +15,7 @@ import { renderText, writeReport } from './report.ts'
 import { scaleCommand } from './scale-command.ts'
 import { measureStages, type StagesOptions } from './stages.ts'
 import { renderStages } from './stages-report.ts'
+import { streamCommand } from './stream-command.ts'
 import { measureThroughput, type ThroughputOptions } from './throughput.ts'
 
 export function command(): Command {
@@ -25,6 +27,8 @@ export function command(): Command {
     stagesCommand(),
     growthCommand(),
     scaleCommand(),
+    streamCommand(),
+    apiCommand(),
   ]
   const bench = new Command().description('Measure Weir on this machine, beside what bounds it.')
   for (const measurement of measurements) bench.addCommand(measurement)

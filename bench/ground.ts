@@ -87,7 +87,8 @@ async function deleteTopic(admin: Admin, settings: GroundSettings): Promise<void
   )
 }
 
-async function freshDatabase(server: string): Promise<FreshDatabase> {
+/** @param server URL of one whose role may create databases */
+export async function freshDatabase(server: string): Promise<FreshDatabase> {
   const database = await createDatabase(server)
   try {
     await migrate(database.url, log)

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { errorFields, safeMessage } from '../schemas/error-fields.ts'
 
 /** The command line: `weir <command>`, one npm script for each. A command's file is loaded only when it is asked for. */
 
@@ -21,6 +22,8 @@ const commands: Record<string, () => Promise<{ command: () => Command }>> = {
   api: () => import('../api/command.ts'),
   train: () => import('../pipeline/train/command.ts'),
   models: () => import('../pipeline/models/command.ts'),
+  keys: () => import('../api/auth/keys-command.ts'),
+  audit: () => import('../api/audit/command.ts'),
   backtest: () => import('../pipeline/backtest/command.ts'),
   'dead-letters': () => import('../pipeline/dead-letters/command.ts'),
   bench: () => import('../bench/command.ts'),
@@ -42,6 +45,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: Error) => {
-  console.error(process.env.LOG_LEVEL === 'debug' ? error : `error: ${error.message}`)
+  console.error(process.env.LOG_LEVEL === 'debug' ? errorFields(error) : `error: ${safeMessage(error)}`)
   process.exitCode = error.name === 'SettingsError' ? 2 : 1
 })

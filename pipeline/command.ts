@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { createLogger, type Logger } from '../schemas/log.ts'
 import { loadSettings } from '../schemas/settings.ts'
 import { onStopSignal } from '../schemas/stop-signals.ts'
+import { logUncaught } from '../schemas/uncaught.ts'
 import { armFailpoint } from './failpoint.ts'
 import { type PipelineSettings, startPipeline } from './main.ts'
 import { within } from './within.ts'
@@ -20,6 +21,7 @@ served on PIPELINE_METRICS_PORT; with N workers on as many ports from there on.`
     .action(async ({ workers }: { workers?: number }) => {
       const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL'])
       const log = createLogger('pipeline', settings.LOG_LEVEL)
+      logUncaught(log)
       armFailpoint(settings.WEIR_FAILPOINT)
       const closing = new AbortController()
       onStopSignal(

@@ -15,6 +15,7 @@ import { loadActiveModel } from './models/store.ts'
 import { fraudPipeline } from './pipeline.ts'
 import { Progress } from './progress.ts'
 import { loadRules } from './rules/rules.ts'
+import { storeRuleSet } from './rules/store.ts'
 import type { Source } from './source/source.ts'
 import { score } from './stages/score.ts'
 import { laneOf, store } from './stages/store.ts'
@@ -74,6 +75,7 @@ export async function runStages(
   const model = await withClient(connection, async (client) => {
     const active = await loadActiveModel(client)
     await refuseOtherTopics(client, topic)
+    await storeRuleSet(client, rules)
     return active
   })
   log.info({ rules: rules.version, model: model.version, node: process.version }, 'pipeline starts')

@@ -34,6 +34,8 @@ export function createPool(options: ConnectionOptions & { size: number }, log: L
   const pool = new pg.Pool({
     ...configuration(options),
     max: options.size,
+    // For a free connection, too: who gave up must not wait on among those who have not.
+    connectionTimeoutMillis: 1500,
     // A process that is stopped in a transaction keeps its locks from all others.
     idle_in_transaction_session_timeout: 10_000,
   })

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino'
+import { errorFields } from './error-fields.ts'
 
 export type { Logger } from 'pino'
 
@@ -25,6 +26,7 @@ export function createLogger(name: string, level: string, destination?: Destinat
       base: { name },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: errorFields },
       redact: SECRET_FIELDS.flatMap((f) => [f, `*.${f}`, `*.*.${f}`]),
     },
     destination ?? pino.destination({ fd: 2, sync: true }),

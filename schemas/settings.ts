@@ -21,6 +21,7 @@ const brokers = z.string().transform((v, ctx) => {
 
 export const shape = {
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  LOG_HMAC_KEY: z.string().min(16, 'expected at least 16 characters').optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   WEIR_CACHE_DIR: z.string().optional(),
 
@@ -53,6 +54,7 @@ export const shape = {
   RULES_FILE: z.string().optional(),
   WATCHDOG_SECONDS: positive.max(1_000_000).default(60),
   SHUTDOWN_SECONDS: positive.max(600).default(10),
+  SHUTDOWN_DRAIN_SECONDS: z.coerce.number().int().min(0).max(600).default(0),
   PIPELINE_METRICS_PORT: port.default(9464),
   WEIR_FAILPOINT: z
     .string()
@@ -62,14 +64,20 @@ export const shape = {
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: port.default(8000),
   API_KEY: z.string().min(16, 'expected at least 16 characters').optional(),
+  TLS_CERT_FILE: z.string().min(1).optional(),
+  TLS_KEY_FILE: z.string().min(1).optional(),
   FRONTEND_ORIGIN: z.string().optional(),
   STRIPE_API_KEY: z.string().optional(),
+  TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
+  RATE_LIMIT_STORE: z.enum(['memory', 'postgres']).default('memory'),
   RATE_LIMIT_HEALTH: positive.default(100),
   RATE_LIMIT_READY: positive.default(30),
   RATE_LIMIT_READ: positive.default(100),
   RATE_LIMIT_WRITE: positive.default(30),
+  RATE_LIMIT_FAILURES: positive.default(30),
   STATEMENT_TIMEOUT_MS: positive.default(5000),
   DATABASE_POOL_SIZE: positive.max(1000).default(10),
+  STREAM_MAX_CLIENTS: positive.max(100_000).default(1000),
 } satisfies Record<string, z.ZodType>
 
 /** Older names that still work. */
@@ -81,6 +89,7 @@ export const ALIASES: Partial<Record<Name, string>> = {
 /** Never printed, not even in the report of a faulty value. (The registry's URL may hold a password, too.) */
 const SECRET: ReadonlySet<string> = new Set([
   'API_KEY',
+  'LOG_HMAC_KEY',
   'STRIPE_API_KEY',
   'DATABASE_URL',
   'SCHEMA_REGISTRY_URL',
@@ -149,19 +158,22 @@ export function loadSettings<N extends Name = never>(
 function readValue(name: Name, env: NodeJS.ProcessEnv, faults: string[]): string | undefined {
   const given = [name, ALIASES[name]]
     .filter((n) => n !== undefined)
-    .flatMap((n) => [n, `${n}_FILE`])
-    .filter((n) => env[n])
+    .flatMap((n) => [
+      { source: n, isFile: false },
+      { source: `${n}_FILE`, isFile: true },
+    ])
+    .filter(({ source }) => env[source])
   if (given.length > 1) {
-    faults.push(`${name}: ${given.join(' and ')} are both set; keep one of them`)
+    faults.push(`${name}: ${given.map((g) => g.source).join(' and ')} are both set; keep one of them`)
     return undefined
   }
-  const [source] = given
-  if (source === undefined) return undefined
+  const [from] = given
+  if (from === undefined) return undefined
+  const text = env[from.source]!
   try {
-    const value = source.endsWith('_FILE') ? readFileSync(env[source]!, 'utf8').trimEnd() : env[source]!
-    return withDockerSecrets(value)
+    return withDockerSecrets(from.isFile ? readFileSync(text, 'utf8').trimEnd() : text)
   } catch (cause) {
-    faults.push(`${source}: ${(cause as Error).message}`)
+    faults.push(`${from.source}: ${(cause as Error).message}`)
     return undefined
   }
 }

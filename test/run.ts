@@ -56,7 +56,7 @@ async function main(args: string[]): Promise<number> {
 function forgetSettings(): void {
   const names = new Set([...Object.keys(shape), ...Object.values(ALIASES)])
   for (const name of Object.keys(process.env))
-    if (names.has(name.replace(/_FILE$/, ''))) delete process.env[name]
+    if (names.has(name) || names.has(name.replace(/_FILE$/, ''))) delete process.env[name]
 }
 
 async function withServers(

@@ -4,27 +4,30 @@ import type { Caller, Env } from '../context.ts'
 import type { Limits } from '../limits.ts'
 import { Problem } from '../problems.ts'
 import { clientAddress, requestSite } from './client.ts'
-import type { KeyLookup } from './keys.ts'
+import type { Key, Keys } from './keys.ts'
+import { requireScope } from './scopes.ts'
 import type { Sessions } from './session.ts'
 
 export interface Guard {
-  /** Who calls, by key or session. @throws Problem 401 or 429 for a wrong key */
+  /** Who calls, by key or session. @throws Problem 401 or 429 for a wrong key, Unavailable when the keys are not known */
   identify(c: Context<Env>): Promise<Caller | undefined>
   /** Tries a key. @throws Problem 429 after too many wrong ones from this address, 401 for a wrong one */
-  tryKey(c: Context<Env>, presented: string): Promise<Caller>
-  /** For calls that count as read or write. */
+  tryKey(c: Context<Env>, presented: string): Promise<Key>
+  /** Whether who opened a stream with this request may go on; false once the key or the session is not good any more. */
+  stillMay(c: Context<Env>): Promise<boolean>
+  /** For calls that count as read or write, for which the key must have the scope `read` or `triage`. */
   limited: MiddlewareHandler<Env>
-  /** For calls that are not counted. */
+  /** For the metrics, which are not counted. */
   unlimited: MiddlewareHandler<Env>
 }
 
-export function createGuard(lookUp: KeyLookup, sessions: Sessions, limits: Limits, log: Logger): Guard {
-  async function tryKey(c: Context<Env>, presented: string): Promise<Caller> {
+export function createGuard(keys: Keys, sessions: Sessions, limits: Limits, log: Logger): Guard {
+  async function tryKey(c: Context<Env>, presented: string): Promise<Key> {
     const address = clientAddress(c)
     // Before the key is looked at: else the limit would not slow down a guesser.
     await limits.refuseExhausted('failure', address)
-    const caller = lookUp(presented)
-    if (caller !== undefined) return caller
+    const key = await keys.recognise(presented)
+    if (key !== undefined) return key
     await limits.consume(c, 'failure', address)
     log.warn({ request_id: c.get('requestId'), address }, 'a wrong key was presented')
     throw unauthorized('This key is not known.')
@@ -32,12 +35,16 @@ export function createGuard(lookUp: KeyLookup, sessions: Sessions, limits: Limit
 
   async function identify(c: Context<Env>): Promise<Caller | undefined> {
     const key = presentedKey(c)
-    return key === undefined ? sessions.read(c) : tryKey(c, key)
+    return key === undefined ? sessions.read(c) : (await tryKey(c, key)).caller
   }
 
   return {
     identify,
     tryKey,
+    async stillMay(c) {
+      const key = presentedKey(c)
+      return (await (key === undefined ? sessions.read(c) : keys.recognise(key))) !== undefined
+    },
     async limited(c, next) {
       const caller = await identify(c)
       const kind = isRead(c) ? 'read' : 'write'
@@ -46,12 +53,14 @@ export function createGuard(lookUp: KeyLookup, sessions: Sessions, limits: Limit
       // A browser attaches the cookie by itself: only our own pages may make it write.
       if (caller.kind === 'session' && !isRead(c)) requireSameSite(c)
       c.set('caller', caller)
+      requireScope(caller, isRead(c) ? 'read' : 'triage')
       await next()
     },
     async unlimited(c, next) {
       const caller = await identify(c)
       if (caller === undefined) throw unauthorized('Send the key in X-API-Key.')
       c.set('caller', caller)
+      requireScope(caller, 'metrics')
       await next()
     },
   }

@@ -2,8 +2,9 @@ import { type Context, Hono } from 'hono'
 import type { Logger } from '../../schemas/log.ts'
 import { clientAddress, requestSite } from '../auth/client.ts'
 import { type Guard, requireSameSite } from '../auth/guard.ts'
+import { requireScope } from '../auth/scopes.ts'
 import { loginRefusal, type Sessions } from '../auth/session.ts'
-import type { Env } from '../context.ts'
+import type { ApiSettings, Env } from '../context.ts'
 import type { Limits } from '../limits.ts'
 import {
   formOf,
@@ -31,27 +32,32 @@ interface PageDeps {
   guard: Guard
   limits: Limits
   sessions: Sessions
+  settings: ApiSettings
   log: Logger
-  production: boolean
-  statementTimeoutMs: number
 }
 
 const PAGE_SIZE = 50
 
 /** The analysts' pages. They know sessions only: a key in a header is for programs. */
 export function pageRoutes(deps: PageDeps): Hono<Env> {
-  const { database, guard, limits, sessions, production } = deps
+  const { database, guard, limits, sessions, settings } = deps
+  const production = settings.NODE_ENV === 'production'
   const pages = new Hono<Env>()
   pages.route('/', assetRoutes())
 
   pages.get('/', async (c) => {
-    const caller = sessions.read(c)
+    const caller = await sessions.read(c)
     await limits.consume(c, 'read', caller?.bucket ?? `address:${clientAddress(c)}`)
     if (caller === undefined) return c.html(loginPage({ refusal: loginRefusal(c, production) }))
+    requireScope(caller, 'read')
     const filter = queryOf(c, queueQuery)
     const status = filter.status === 'ALL' ? undefined : [filter.status]
     // One more than is shown tells whether there is a next page.
-    const items = await listAnomalies(database.query, { ...filter, status, limit: PAGE_SIZE + 1 })
+    const items = await listAnomalies(
+      database.query,
+      { min_score: filter.min_score, status },
+      { limit: PAGE_SIZE + 1, offset: filter.offset },
+    )
     const more = items.length > PAGE_SIZE
     return c.html(queuePage({ filter, items: items.slice(0, PAGE_SIZE), pageSize: PAGE_SIZE, more }))
   })
@@ -62,13 +68,14 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
     if (requestSite(c) === 'cross') throw new Problem(403, 'Log in from the page of this server.')
     const { key } = await formOf(c, loginForm)
     try {
-      await guard.tryKey(c, key)
+      const known = await guard.tryKey(c, key)
+      requireScope(known.caller, 'read')
+      sessions.begin(c, known)
     } catch (error) {
-      if (error instanceof Problem && error.status === 401)
-        return c.html(loginPage({ fault: error.message }), 401)
+      if (error instanceof Problem && (error.status === 401 || error.status === 403))
+        return c.html(loginPage({ fault: error.message }), error.status)
       throw error
     }
-    sessions.begin(c)
     return c.redirect('/', 303)
   })
 
@@ -107,10 +114,11 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
   })
 
   async function inSession(c: Context<Env>, kind: 'read' | 'write'): Promise<boolean> {
-    const caller = sessions.read(c)
+    const caller = await sessions.read(c)
     if (caller === undefined) return false
     c.set('caller', caller)
     await limits.consume(c, kind, caller.bucket)
+    requireScope(caller, kind === 'read' ? 'read' : 'triage')
     return true
   }
 

@@ -1,4 +1,5 @@
 import type { Logger } from '../../schemas/log.ts'
+import type { ApiSettings } from '../context.ts'
 import { accountTransactions } from '../sql/accounts.ts'
 import { type Database, TooSlow, Unavailable } from '../sql/database.ts'
 import type { Item } from '../sql/items.ts'
@@ -7,7 +8,7 @@ interface TimelineDeps {
   database: Database
   log: Logger
   /** What any statement of the API may take. */
-  statementTimeoutMs: number
+  settings: Pick<ApiSettings, 'STATEMENT_TIMEOUT_MS'>
 }
 
 const LENGTH = 20
@@ -19,11 +20,11 @@ const SHARE = 1 / 5
  * time. PostgreSQL ends the statement by itself: given up here only, it would keep its connection from others.
  */
 export async function timelineInTime(
-  { database, log, statementTimeoutMs }: TimelineDeps,
+  { database, log, settings }: TimelineDeps,
   accountId: string,
   requestId: string,
 ): Promise<Item[] | null> {
-  const limitMs = Math.ceil(statementTimeoutMs * SHARE)
+  const limitMs = Math.ceil(settings.STATEMENT_TIMEOUT_MS * SHARE)
   try {
     return await database.transaction(async (query) => {
       await query(`SELECT set_config('statement_timeout', $1, true)`, [String(limitMs)])
@@ -31,8 +32,7 @@ export async function timelineInTime(
     })
   } catch (error) {
     if (!(error instanceof TooSlow || error instanceof Unavailable)) throw error
-    const { name, message } = error
-    log.warn({ request_id: requestId, error: { name, message } }, 'a page is shown without its timeline')
+    log.warn({ request_id: requestId, err: error }, 'a page is shown without its timeline')
     return null
   }
 }

@@ -1,43 +1,102 @@
-import { Hono } from 'hono'
+import { createRoute, OpenAPIHono } from '@hono/zod-openapi'
 import type { Env } from '../context.ts'
-import {
-  anomalyQuery,
-  bodyOf,
-  pathOf,
-  queryOf,
-  statusBody,
-  timeQuery,
-  transactionPath,
-} from '../parameters.ts'
+import { answer } from '../openapi/answers.ts'
+import { changed } from '../openapi/changes.ts'
+import { ANOMALY_EXAMPLE, CHANGED_EXAMPLE, LIST_EXAMPLE } from '../openapi/examples.ts'
+import { failures, USUAL, WITH_ETAG } from '../openapi/failures.ts'
+import { anomaly, transactionList } from '../openapi/items.ts'
+import { anomalyQuery, ifMatchHeader, statusBody, timeQuery, transactionPath } from '../parameters.ts'
 import { Problem } from '../problems.ts'
-import { findAnomaly, listAnomalies } from '../sql/anomalies.ts'
+import { earlierAnomalies, findAnomaly, listAnomalies } from '../sql/anomalies.ts'
 import type { Database } from '../sql/database.ts'
-import type { VersionedItem } from '../sql/items.ts'
-import { changeStatus, type StatusOutcome } from '../sql/statuses.ts'
+import { changeStatus, type StatusOutcome, statusHistory } from '../sql/statuses.ts'
+import { nextCursor, placeOf, shown } from './anomaly-pages.ts'
+import { normalOf } from './normal.ts'
 
-export function anomalyRoutes(database: Database): Hono<Env> {
-  return new Hono<Env>()
-    .get('/', async (c) => {
-      const rows = await listAnomalies(database.query, queryOf(c, anomalyQuery))
-      return c.json({ data: rows.map(withoutVersion), count: rows.length, next_cursor: null })
+const list = createRoute({
+  method: 'get',
+  path: '/',
+  operationId: 'listAnomalies',
+  tags: ['anomalies'],
+  summary: 'The queue',
+  description:
+    'Anomalies, the riskiest first. Walk it by `next_cursor`: rows that come in meanwhile neither repeat nor hide others. Unknown parameters are ignored.',
+  request: { query: anomalyQuery },
+  responses: {
+    200: answer('A page of the queue.', transactionList, LIST_EXAMPLE),
+    ...USUAL,
+    ...failures(422),
+  },
+})
+
+const one = createRoute({
+  method: 'get',
+  path: '/{transaction_id}',
+  operationId: 'getAnomaly',
+  tags: ['anomalies'],
+  summary: 'One anomaly',
+  description:
+    'With its reasons, features, what was normal for the account, its earlier anomalies and who changed its status.',
+  request: { params: transactionPath, query: timeQuery },
+  responses: {
+    200: answer('The anomaly.', anomaly, ANOMALY_EXAMPLE, WITH_ETAG),
+    ...USUAL,
+    ...failures(404, 422),
+  },
+})
+
+const change = createRoute({
+  method: 'put',
+  path: '/{transaction_id}',
+  operationId: 'changeStatus',
+  tags: ['anomalies'],
+  summary: 'Decide about an anomaly',
+  description: 'Changes its status, with a row of the audit and, for FRAUD and DISMISSED, a label.',
+  request: {
+    params: transactionPath,
+    query: timeQuery,
+    headers: ifMatchHeader,
+    body: { required: true, content: { 'application/json': { schema: statusBody } } },
+  },
+  responses: {
+    200: answer('It has this status now.', changed, CHANGED_EXAMPLE, WITH_ETAG),
+    ...USUAL,
+    ...failures(400, 404, 409, 413, 415, 422),
+  },
+})
+
+export function anomalyRoutes(database: Database): OpenAPIHono<Env> {
+  return new OpenAPIHono<Env>()
+    .openapi(list, async (c) => {
+      const { limit, offset, cursor, ...filter } = c.req.valid('query')
+      const after = cursor === undefined ? undefined : placeOf(filter, cursor)
+      // One more than is shown tells whether there is a next page.
+      const rows = await listAnomalies(database.query, filter, { limit: limit + 1, offset, after })
+      const data = rows.slice(0, limit)
+      const next_cursor = rows.length > limit ? nextCursor(filter, data[limit - 1]) : null
+      return c.json({ data: data.map(shown), count: data.length, next_cursor }, 200)
     })
-    .get('/:transaction_id', async (c) => {
-      const { transaction_id } = pathOf(c, transactionPath)
-      const row = await findAnomaly(database.query, transaction_id, queryOf(c, timeQuery).timestamp)
+    .openapi(one, async (c) => {
+      const { transaction_id } = c.req.valid('param')
+      const row = await findAnomaly(database.query, transaction_id, c.req.valid('query').timestamp)
       if (row === undefined) throw unknownAnomaly()
-      c.header('ETag', `"${row.version}"`)
-      return c.json(withoutVersion(row))
+      const { version, ...item } = row
+      const [earlier_anomalies, audit] = await Promise.all([
+        earlierAnomalies(database.query, item.account_id, item.timestamp),
+        statusHistory(database.query, item.transaction_id, item.timestamp),
+      ])
+      c.header('ETag', `"${version}"`)
+      return c.json({ ...item, normal: normalOf(item), earlier_anomalies, audit }, 200)
     })
-    .put('/:transaction_id', async (c) => {
-      const { transaction_id } = pathOf(c, transactionPath)
-      const { timestamp } = queryOf(c, timeQuery)
-      const { new_status, note } = await bodyOf(c, statusBody)
+    .openapi(change, async (c) => {
+      const { transaction_id } = c.req.valid('param')
+      const { new_status, note } = c.req.valid('json')
       const outcome = await changeStatus(database, {
         transaction_id,
-        timestamp,
+        timestamp: c.req.valid('query').timestamp,
         new_status,
         note,
-        versions: ifMatch(c.req.header('if-match')),
+        versions: versionsOf(c.req.valid('header')['if-match']),
         actor: c.get('caller').actor,
         request_id: c.get('requestId'),
       })
@@ -47,11 +106,9 @@ export function anomalyRoutes(database: Database): Hono<Env> {
         done.kind === 'same'
           ? `The status is ${new_status} already.`
           : `The status was changed from ${done.previous} to ${new_status}.`
-      return c.json({ transaction_id, new_status, message })
+      return c.json({ transaction_id, new_status, message }, 200)
     })
 }
-
-const withoutVersion = ({ version: _, ...item }: VersionedItem) => item
 
 /** @throws Problem 404 or 409 when the status was not changed */
 export function requireDone(
@@ -73,7 +130,7 @@ export const unknownAnomaly = (): Problem => new Problem(404, 'There is no anoma
  * The versions in If-Match; undefined when it asks for nothing. A weak tag counts too: proxies that compress
  * weaken ours.
  */
-function ifMatch(header: string | undefined): string[] | undefined {
-  if (header === undefined || header.trim() === '*') return undefined
-  return header.split(',').map((tag) => tag.trim().replace(/^W\//, '').replaceAll('"', ''))
+function versionsOf(ifMatch: string | undefined): string[] | undefined {
+  if (ifMatch === undefined || ifMatch.trim() === '*') return undefined
+  return ifMatch.split(',').map((tag) => tag.trim().replace(/^W\//, '').replaceAll('"', ''))
 }

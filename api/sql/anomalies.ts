@@ -1,25 +1,113 @@
+import { STATUSES } from '../../schemas/transaction.ts'
 import type { Query } from './database.ts'
-import { atTime, ITEM, VERSION, type VersionedItem } from './items.ts'
+import { atTime, EXACT_TIME, ITEM, isoTime, VERSION, type VersionedItem } from './items.ts'
 
 export interface AnomalyFilter {
-  limit: number
-  offset: number
   /** Least score, 0..1. */
-  min_score: number
+  min_score?: number
   /** Any of these; undefined for all. */
   status?: readonly string[]
+  account?: string
+  merchant?: string
+  category?: string
+  /** The code of any of its reasons. */
+  reason?: string
+  /** Event times, ISO 8601: `from` is included, `to` is not. */
+  from?: string
+  to?: string
+  /** Decimals. */
+  min_amount?: string
+  max_amount?: string
+  order?: Order
 }
 
-/** The queue: the riskiest first, then who has waited longest; the order of the index `transactions_queue`. */
-export function listAnomalies(query: Query, filter: AnomalyFilter): Promise<VersionedItem[]> {
-  return query<VersionedItem>(
-    `SELECT ${ITEM}, ${VERSION} FROM transactions t
-     WHERE t.is_anomaly AND t.score >= $1::real AND ($2::text[] IS NULL OR t.status = ANY ($2))
-     ORDER BY t.score DESC, t.timestamp, t.transaction_id LIMIT $3 OFFSET $4`,
-    // score is a real: 0.9 must be compared as the real nearest to it, and 1e-50 is out of a real's range.
-    [Math.fround(filter.min_score), filter.status ?? null, filter.limit, filter.offset],
+export type Order = 'score' | 'loss'
+
+/** Where an item stands in its list. */
+export interface Place {
+  /** The negated score or expected loss, as PostgreSQL prints it. */
+  rank: string
+  /** With microseconds. */
+  exact_time: string
+  transaction_id: string
+}
+
+export interface Page {
+  limit: number
+  offset?: number
+  /** The item that the page comes behind. */
+  after?: Place
+}
+
+export type ListedItem = VersionedItem & Place
+
+/** Negated, so that rank, time and id all grow, and one comparison of rows tells what comes behind an item. */
+const RANK: Record<Order, { sql: string; type: string }> = {
+  score: { sql: '(- t.score)', type: 'real' },
+  loss: { sql: '(- expected_loss(t.amount, t.score))', type: 'numeric' },
+}
+
+/** As in the indexes of the queues. */
+const STATUS = `coalesce(t.status, 'NEW')`
+const TERMS = 'anomaly_terms(t.account_id, t.merchant_id, t.merchant_category, t.alert_reason, t.reasons)'
+
+/**
+ * The queue: the riskiest first, or the highest expected loss; then who has waited longest. Each status has its queue in
+ * the index; so many as are asked for are merged. So a page costs what it holds, wherever it is, unless a filter leaves
+ * out most of what the queues have and {@link TERMS} does not know it.
+ */
+export function listAnomalies(query: Query, filter: AnomalyFilter, page: Page): Promise<ListedItem[]> {
+  const values: unknown[] = []
+  const given = (value: unknown) => `$${values.push(value)}`
+  const { sql: rank, type } = RANK[filter.order ?? 'score']
+  const limit = given(page.limit)
+  const offset = given(page.offset ?? 0)
+  const conditions = ['t.is_anomaly', ...conditionsOf(filter, given)]
+  if (page.after !== undefined) {
+    const { rank: last, exact_time, transaction_id } = page.after
+    conditions.push(
+      `(${rank}, t.timestamp, t.transaction_id) > (${given(last)}::${type}, ${given(exact_time)}::timestamptz, ${given(transaction_id)})`,
+    )
+  }
+  const queues = [...new Set(filter.status ?? STATUSES)].map(
+    (status) => `(
+      SELECT t.*, ${VERSION}, ${rank} AS rank FROM transactions t
+      WHERE ${STATUS} = ${given(status)} AND ${conditions.join(' AND ')}
+      ORDER BY ${rank}, t.timestamp, t.transaction_id LIMIT ${limit}::bigint + ${offset}::bigint)`,
+  )
+  return query<ListedItem>(
+    `SELECT ${ITEM}, t.version, t.rank::text AS rank, ${EXACT_TIME} FROM (${queues.join(' UNION ALL ')}) t
+     ORDER BY t.rank, t.timestamp, t.transaction_id LIMIT ${limit} OFFSET ${offset}`,
+    values,
   )
 }
+
+function conditionsOf(filter: AnomalyFilter, given: (value: unknown) => string): string[] {
+  const conditions: string[] = []
+  // score is a real: 0.9 must be compared as the real nearest to it, and 1e-50 is out of a real's range.
+  if (filter.min_score) conditions.push(`(- t.score) <= ${given(-Math.fround(filter.min_score))}::real`)
+  if (filter.from) conditions.push(`t.timestamp >= ${given(filter.from)}`)
+  if (filter.to) conditions.push(`t.timestamp < ${given(filter.to)}`)
+  if (filter.min_amount) conditions.push(`t.amount >= ${given(filter.min_amount)}`)
+  if (filter.max_amount) conditions.push(`t.amount <= ${given(filter.max_amount)}`)
+  const terms = termsOf(filter)
+  if (terms.length > 0) conditions.push(`${TERMS} @> ${given(terms)}::text[]`)
+  // Only then: the planner would take two conditions for twice as rare, and look up what is common by its terms.
+  if (isCut(filter.merchant)) conditions.push(`t.merchant_id = ${given(filter.merchant)}`)
+  if (isCut(filter.category)) conditions.push(`t.merchant_category = ${given(filter.category)}`)
+  return conditions
+}
+
+const TERM_LENGTH = 64
+
+/** Cut as the index cuts them. */
+const termsOf = ({ account, merchant, category, reason }: AnomalyFilter): string[] =>
+  Object.entries({ a: account, m: merchant, c: category, r: reason })
+    .filter(([, value]) => value !== undefined)
+    .map(([letter, value]) => letter + [...value!].slice(0, TERM_LENGTH).join(''))
+
+/** Whether a term may stand for other values too. */
+const isCut = (value: string | undefined): boolean => value !== undefined && [...value].length >= TERM_LENGTH
 
 /**
  * One anomaly by its id.
@@ -37,4 +125,24 @@ export async function findAnomaly(
     [transactionId, timestamp ?? null],
   )
   return item
+}
+
+export type EarlierAnomaly = Pick<
+  VersionedItem,
+  'transaction_id' | 'timestamp' | 'amount' | 'currency' | 'merchant_id' | 'score' | 'alert_reason' | 'status'
+>
+
+/** The account's ten newest anomalies before an event time, newest first. */
+export function earlierAnomalies(
+  query: Query,
+  accountId: string,
+  timestamp: string,
+): Promise<EarlierAnomaly[]> {
+  return query<EarlierAnomaly>(
+    `SELECT t.transaction_id, ${isoTime('t.timestamp')} AS timestamp, t.amount, t.currency, t.merchant_id, t.score,
+            t.alert_reason, t.status
+     FROM transactions t WHERE t.is_anomaly AND ${TERMS} @> ARRAY['a' || $1::text] AND t.timestamp < $2
+     ORDER BY t.timestamp DESC, t.transaction_id LIMIT 10`,
+    [accountId, timestamp],
+  )
 }

@@ -28,6 +28,8 @@ export interface Database {
 
 /** Longest wait for a free or new connection. */
 const CONNECT_MS = 1500
+/** Calls that may wait for each connection of the pool: who comes later would be refused in the end anyhow. */
+const WAITING_PER_CONNECTION = 10
 /** After this long without an answer, another connection is asked whether anybody is there. */
 const SILENCE_MS = 900
 const PROBE_MS = 600
@@ -100,6 +102,8 @@ async function inTransaction<T>(query: Query, work: (query: Query) => Promise<T>
 }
 
 async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+  if (pool.waitingCount >= WAITING_PER_CONNECTION * pool.options.max)
+    throw new Unavailable('too many calls wait for a connection')
   const connecting = pool.connect()
   try {
     return await within(CONNECT_MS, connecting)

@@ -1,3 +1,5 @@
+import type { Channel, Status } from '../../schemas/transaction.ts'
+
 /** A row of `transactions` as the API shows it: keys are the columns' names. */
 export interface Item {
   transaction_id: string
@@ -10,14 +12,14 @@ export interface Item {
   merchant_id: string | null
   merchant_category: string
   location: string
-  channel: string
+  channel: Channel
   is_fraud: boolean | null
   score: number
   is_anomaly: boolean
   alert_reason: string | null
   reasons: Reason[] | null
-  features: Record<string, unknown> | null
-  status: string | null
+  features: Record<string, number | string | boolean | null> | null
+  status: Status | null
   rules_version: string
   model_version: string
   kafka_partition: number
@@ -28,6 +30,13 @@ export interface Reason {
   code: string
   score?: number
   message?: string
+  checks?: {
+    feature: string
+    operator: '>=' | '<=' | '>' | '<' | '=='
+    limit: number
+    value: number | null
+  }[]
+  contributions?: { input: string; value: number | null; contribution: number }[]
 }
 
 /** An item, and the version of its row: it changes with every update and is the ETag. */
@@ -45,6 +54,30 @@ export const ITEM = `
   t.merchant_category, t.location, t.channel, t.is_fraud, t.score, t.is_anomaly, t.alert_reason, t.reasons,
   t.features, t.status, t.rules_version, t.model_version, t.kafka_partition, t.kafka_offset`
 
+/** The columns of an {@link Item}, in its order. */
+export const COLUMNS = [
+  'transaction_id',
+  'account_id',
+  'timestamp',
+  'amount',
+  'currency',
+  'merchant_id',
+  'merchant_category',
+  'location',
+  'channel',
+  'is_fraud',
+  'score',
+  'is_anomaly',
+  'alert_reason',
+  'reasons',
+  'features',
+  'status',
+  'rules_version',
+  'model_version',
+  'kafka_partition',
+  'kafka_offset',
+] as const satisfies readonly (keyof Item)[]
+
 /** xmin is the transaction that wrote this version of the row, so also NEW, FRAUD, NEW again are three versions. */
 export const VERSION = 't.xmin::text AS version'
 
@@ -55,3 +88,6 @@ export const VERSION = 't.xmin::text AS version'
  */
 export const atTime = (parameter: string): string =>
   `(${parameter}::timestamptz IS NULL OR (t.timestamp >= ${parameter} AND t.timestamp < ${parameter}::timestamptz + interval '1 millisecond'))`
+
+/** The event time with its microseconds, as text that compares as the time does. */
+export const EXACT_TIME = `to_char(t.timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS exact_time`

@@ -37,6 +37,7 @@ export function changeStatus(database: Database, change: StatusChange): Promise<
   })
 }
 
+/** A row that is locked. */
 interface Locked {
   /** Microseconds and all: the key of the row. */
   exact_time: string
@@ -55,13 +56,29 @@ async function lock(query: Query, change: StatusChange): Promise<Locked | undefi
   return row
 }
 
-/** @returns the row's new version: its xmin, which is this transaction */
 async function update(query: Query, change: StatusChange, row: Locked): Promise<string> {
+  const version = await writeStatus(query, change, row)
+  await auditStatus(query, change, row)
+  return version
+}
+
+/**
+ * Writes the status and the label that it is: of a row that is locked.
+ * @returns the row's new version: its xmin, which is this transaction
+ */
+export async function writeStatus(query: Query, change: StatusChange, row: Locked): Promise<string> {
   const [updated] = await query<{ version: string }>(
     `UPDATE transactions SET status = $3 WHERE transaction_id = $1 AND timestamp = $2
      RETURNING pg_current_xact_id()::xid::text AS version`,
     [change.transaction_id, row.exact_time, change.new_status],
   )
+  const { exact_time, status: previous_status } = row
+  await labelByStatus(query, { ...change, exact_time, previous_status })
+  return updated.version
+}
+
+/** Writes the audit row of a change: last of all that a transaction does, since until COMMIT nobody else can add to the audit. */
+export async function auditStatus(query: Query, change: StatusChange, row: Locked): Promise<void> {
   await query(
     `INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
      VALUES ($1, $2, $3, $4, $5, $6, $7)`,
@@ -75,9 +92,6 @@ async function update(query: Query, change: StatusChange, row: Locked): Promise<
       change.request_id,
     ],
   )
-  const { exact_time, status: previous_status } = row
-  await labelByStatus(query, { ...change, exact_time, previous_status })
-  return updated.version
 }
 
 export interface StatusEntry {
@@ -97,7 +111,7 @@ export function statusHistory(
 ): Promise<StatusEntry[]> {
   return query<StatusEntry>(
     `SELECT t.previous_status, t.new_status, t.note, t.actor, ${isoTime('t.changed_at')} AS changed_at
-     FROM status_audit t WHERE t.transaction_id = $1 AND ${atTime('$2')} ORDER BY t.id DESC LIMIT 100`,
+     FROM status_audit t WHERE t.transaction_id = $1 AND ${atTime('$2')} ORDER BY t.seq DESC LIMIT 100`,
     [transactionId, timestamp],
   )
 }

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type avro from 'avsc'
 import type { Logger } from '../../schemas/log.ts'
+import { isoTime } from '../../schemas/printable.ts'
 import { createRegistry } from '../../schemas/registry.ts'
 import { formatAmount, type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { FRAME_BYTES, MAGIC } from '../../schemas/wire.ts'
 import { Writers } from '../decode/writers.ts'
-import { isoTime } from './printable.ts'
 
 /** What a dead letter's value reads as. */
 export interface Decoded {

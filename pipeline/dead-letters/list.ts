@@ -1,7 +1,7 @@
 import { withClient } from '../../schemas/database.ts'
+import { counted, isoTime, jsonLine, printable, table } from '../../schemas/printable.ts'
 import { type Entry, filtered } from './entries.ts'
 import { type FilterOptions, filterOf } from './options.ts'
-import { counted, isoTime, jsonLine, printable, table } from './printable.ts'
 import { type Replays, readReplays } from './replays.ts'
 import { readEntries, type Session } from './session.ts'
 

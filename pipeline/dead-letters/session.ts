@@ -2,11 +2,11 @@ import type { Admin, Kafka } from 'kafkajs'
 import { interruptibly } from '../../schemas/interruptibly.ts'
 import { createKafka } from '../../schemas/kafka.ts'
 import { createLogger, type Logger } from '../../schemas/log.ts'
+import { counted } from '../../schemas/printable.ts'
 import type { Needed } from '../../schemas/settings.ts'
 import { createProgressLine } from '../produce/progress-line.ts'
 import { type Entry, entriesOf } from './entries.ts'
 import { type Letter, readLetter } from './letter.ts'
-import { counted } from './printable.ts'
 import { countOf, currentRanges, type OnRecord, type Ranges, readTopic, type Topic } from './read-topic.ts'
 
 /** What a command works with. */

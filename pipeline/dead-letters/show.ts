@@ -1,10 +1,10 @@
 import type { IHeaders, KafkaMessage } from 'kafkajs'
+import { counted, isoTime, jsonLine, printable, table } from '../../schemas/printable.ts'
 import { REJECT_CODES, type RejectCode } from '../errors.ts'
 import { type Decoded, decodeValue } from './decode-value.ts'
 import { type Entry, named } from './entries.ts'
 import { bytesAsText } from './letter.ts'
 import { replaysIfKnown, summaryOf } from './list.ts'
-import { counted, isoTime, jsonLine, printable, table } from './printable.ts'
 import { remedyOf } from './remedies.ts'
 import { readEntries, readLetters, type Session } from './session.ts'
 

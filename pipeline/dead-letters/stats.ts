@@ -1,7 +1,7 @@
+import { counted, isoTime, jsonLine, printable, table } from '../../schemas/printable.ts'
 import { HOUR } from '../../schemas/time.ts'
 import { type Entry, filtered } from './entries.ts'
 import { type FilterOptions, filterOf } from './options.ts'
-import { counted, isoTime, jsonLine, printable, table } from './printable.ts'
 import { readEntries, type Session } from './session.ts'
 
 export interface StatsOptions extends FilterOptions {

@@ -1,8 +1,9 @@
 import { Command } from 'commander'
 import type pg from 'pg'
+import { operator } from '../../schemas/audit.ts'
 import { withClient } from '../../schemas/database.ts'
+import { counted, jsonLine, printable, table } from '../../schemas/printable.ts'
 import { loadSettings } from '../../schemas/settings.ts'
-import { counted, jsonLine, printable, table } from '../dead-letters/printable.ts'
 import { openModel } from './model.ts'
 import { activateModel, listModels, readModel, rollbackModel, type StoredModel } from './store.ts'
 
@@ -41,7 +42,9 @@ export function command(): Command {
         .argument('<version>', 'as list prints it')
         .option('--json', 'print one JSON object')
         .action((version: string, options: Options) =>
-          withDatabase(async (client) => tell(version, await activateModel(client, version), options)),
+          withDatabase(async (client) =>
+            tell(version, await activateModel(client, version, operator()), options),
+          ),
         ),
     )
     .addCommand(
@@ -50,7 +53,7 @@ export function command(): Command {
         .option('--json', 'print one JSON object')
         .action((options: Options) =>
           withDatabase(async (client) => {
-            const { version, previous } = await rollbackModel(client)
+            const { version, previous } = await rollbackModel(client, operator())
             tell(version, previous, options)
           }),
         ),

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { type AuditAction, appendAudit } from '../../schemas/audit.ts'
 import { type Artifact, versionOf } from './artifact.ts'
 import { defaultArtifact, type Model, openModel } from './model.ts'
 
@@ -68,20 +69,31 @@ export async function readModel(
 
 /**
  * Puts a stored model in force instead of the one that is.
+ * @param actor who does it, for the audit
  * @returns the version that was in force before; null if there was none
  * @throws when there is no such model, or this version of the code cannot serve it
  */
-export const activateModel = (client: pg.ClientBase, version: string): Promise<string | null> =>
+export const activateModel = (
+  client: pg.ClientBase,
+  version: string,
+  actor: string,
+): Promise<string | null> =>
   inTurn(client, async () => {
     openModel((await readModel(client, version)).artifact)
-    return putInForce(client, version)
+    const previous = await putInForce(client, version)
+    await audit(client, 'model.activate', actor, { version, previous })
+    return previous
   })
 
 /**
  * Puts the model in force again that was before the present one; once more, one before that: each model once.
+ * @param actor who does it, for the audit
  * @throws when there was none, or this version of the code cannot serve it
  */
-export const rollbackModel = (client: pg.ClientBase): Promise<{ version: string; previous: string }> =>
+export const rollbackModel = (
+  client: pg.ClientBase,
+  actor: string,
+): Promise<{ version: string; previous: string }> =>
   inTurn(client, async () => {
     const { rows } = await client.query<{ version: string }>(
       `SELECT version FROM models WHERE activated_at IS NOT NULL
@@ -95,7 +107,9 @@ export const rollbackModel = (client: pg.ClientBase): Promise<{ version: string;
     await putInForce(client, earlier.version)
     // Else the next rollback would come back to it.
     await client.query('UPDATE models SET activated_at = NULL WHERE version = $1', [present.version])
-    return { version: earlier.version, previous: present.version }
+    const change = { version: earlier.version, previous: present.version }
+    await audit(client, 'model.rollback', actor, change)
+    return change
   })
 
 /** The active model, or the shipped one where there is none. Changes nothing. */
@@ -113,7 +127,10 @@ export async function loadActiveModel(client: pg.ClientBase): Promise<Model> {
   if (active !== null) return openModel(active)
   return inTurn(client, async () => {
     // Another process that started at the same time may have been first.
-    if ((await activeArtifact(client)) === null) await putInForce(client, shipped)
+    if ((await activeArtifact(client)) === null) {
+      const previous = await putInForce(client, shipped)
+      await audit(client, 'model.activate', 'pipeline', { version: shipped, previous })
+    }
     return openModel(await activeArtifact(client))
   })
 }
@@ -136,6 +153,13 @@ async function putInForce(client: pg.ClientBase, version: string): Promise<strin
   )
   return rows.length === 0 ? null : rows[0].version
 }
+
+const audit = (
+  client: pg.ClientBase,
+  action: AuditAction,
+  actor: string,
+  change: { version: string; previous: string | null },
+): Promise<void> => appendAudit((text, values) => client.query(text, values), action, actor, change)
 
 /** Runs in a transaction that no other one that puts a model in force runs beside; reading goes on. */
 async function inTurn<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {

@@ -31,6 +31,8 @@ const file = z.strictObject({
 export interface Rule {
   code: string
   score: number
+  /** The condition, in CEL. */
+  when: string
   message: string
   /** The comparisons of a feature with a number in the condition: what there is to show of it. */
   checks: Check[]
@@ -110,7 +112,7 @@ function compile({ code, score, when, message }: z.infer<typeof entry>, environm
     if (!Object.hasOwn(SAMPLE, name) && !SHOWN_TOO.some((other) => other === name))
       throw new Error(`the message shows {${name}}, which is no variable`)
   }
-  return { code, score, message, checks: checksOf(when), hits: (context) => hits(evaluate, context) }
+  return { code, score, when, message, checks: checksOf(when), hits: (context) => hits(evaluate, context) }
 }
 
 /** `feature >= 3.0` and the like, wherever they stand in the condition. */

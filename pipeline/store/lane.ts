@@ -1,3 +1,4 @@
+import { safeMessage } from '../../schemas/error-fields.ts'
 import type { Logger } from '../../schemas/log.ts'
 import type { Batch, Ownership } from '../batch.ts'
 import { FatalError, type Reject } from '../errors.ts'
@@ -247,8 +248,9 @@ export class Lane {
         return false
       }
     })
-    if (row === -1) throw new FatalError(`PostgreSQL refuses a batch and none of its rows: ${error.message}`)
-    this.#rejectRows(batch, [row], { code: 'CONSTRAINT', message: error.message })
+    const message = safeMessage(error)
+    if (row === -1) throw new FatalError(`PostgreSQL refuses a batch and none of its rows: ${message}`)
+    this.#rejectRows(batch, [row], { code: 'CONSTRAINT', message })
   }
 
   /** Makes missing months of the table, outside the batch's transaction. */

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { Presets, SingleBar } from 'cli-progress'
 import { Command, Option } from 'commander'
 import type pg from 'pg'
+import { operator } from '../../schemas/audit.ts'
 import { cacheDirectory } from '../../schemas/cache-directory.ts'
 import { withClient } from '../../schemas/database.ts'
 import { interruptibly } from '../../schemas/interruptibly.ts'
@@ -95,7 +96,7 @@ async function train(options: Options, signal: AbortSignal): Promise<void> {
   else
     await withDatabase(settings, async (client) => {
       const version = await storeModel(client, artifact)
-      if (options.activate) await activateModel(client, version)
+      if (options.activate) await activateModel(client, version, operator())
     })
   report(artifact, options)
 }

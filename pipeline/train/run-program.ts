@@ -8,6 +8,8 @@ export interface ProgramOptions {
   onLine?: (line: string) => void
   /** Where it may leave temporary files, which whoever ends it removes. */
   temporary?: string
+  /** Where it runs; default: where this process does. */
+  cwd?: string
 }
 
 /** How much of what a program said is kept for an error's message. */
@@ -30,12 +32,12 @@ export class ProgramError extends Error {
 export async function runProgram(
   command: string,
   args: string[],
-  { signal, onLine = () => {}, temporary }: ProgramOptions,
+  { signal, onLine = () => {}, temporary, cwd }: ProgramOptions,
 ): Promise<void> {
   signal.throwIfAborted()
   // In a group of its own, so that a terminal's Ctrl-C is ours to pass on, and reaches what it has started too.
   const env = temporary === undefined ? process.env : { ...process.env, TMPDIR: temporary }
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env })
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true, env, cwd })
   const stop = (): void => {
     try {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGTERM')

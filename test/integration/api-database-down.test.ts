@@ -35,6 +35,30 @@ test('when all connections are taken a call gets 503 within two seconds, and the
   assert.equal((await call('GET', ANOMALIES)).status, 200)
 })
 
+test('of many calls that wait for a connection most are refused at once, and none hangs', async (t) => {
+  const { call, pool } = await open(t, [], { env: { DATABASE_POOL_SIZE: '1', RATE_LIMIT_READ: '1000' } })
+  const taken = await pool.connect()
+  const started = performance.now()
+  const calls = Array.from({ length: 60 }, async () => {
+    const answer = await call('GET', ANOMALIES)
+    return {
+      status: answer.status,
+      after: answer.headers.get('retry-after'),
+      ms: performance.now() - started,
+    }
+  })
+  const answers = await Promise.all(calls)
+  const { waitingCount } = pool
+  taken.release()
+  assert.ok(answers.every(({ status, after }) => status === 503 && after === '2'))
+  const waited = answers.filter(({ ms }) => ms > 1400)
+  assert.ok(waited.length <= 10, `${waited.length} waited`)
+  assert.ok(answers.every(({ ms }) => ms < 5000))
+  // Those who gave up do not wait on.
+  assert.equal(waitingCount, 0)
+  assert.equal((await call('GET', ANOMALIES)).status, 200)
+})
+
 test('with the database stopped every call gets 503 within two seconds, and works again when it is back', async (t) => {
   const servers = await controllableServers(t)
   await insert(servers.DATABASE_URL, [{ id: 'T' }])

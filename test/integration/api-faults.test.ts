@@ -92,3 +92,17 @@ test('a 422 names each invalid value', async (t) => {
   const body = await json(put('T', { new_status: 'OPEN', notes: 'x' }))
   assert.deepEqual(body.errors.map((e: { pointer: string }) => e.pointer).sort(), ['#/new_status', '#/notes'])
 })
+
+test('the methods of a written-out path are its own, whatever an id may do', async (t) => {
+  const { call } = await open(t, [])
+  const allowed = async (path: string) => (await call('DELETE', `${ANOMALIES}/${path}`)).headers.get('allow')
+  assert.equal(await allowed('export'), 'GET, HEAD')
+  assert.equal(await allowed('status'), 'POST')
+  assert.equal(await allowed('T'), 'GET, HEAD, PUT')
+})
+
+test('a problem’s instance is a reference to a URI', async (t) => {
+  const { call } = await open(t, [])
+  const path = `${ANOMALIES}/${encodeURIComponent('é \u0001"')}`
+  assert.equal((await json(call('GET', path))).instance, path)
+})

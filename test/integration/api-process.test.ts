@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startApi } from '../../api/main.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { loadSettings } from '../../schemas/settings.ts'
 import { freshDatabase, query, until } from '../harness.ts'
+import { apiProcess } from '../support/api-process.ts'
 import { json, KEY } from '../unit/api-app.ts'
 import { ANOMALIES, insert, JSON_TYPE, open } from './api-rows.ts'
 
@@ -86,6 +88,61 @@ test('over a socket: it answers, refuses a large body, and finishes what runs be
   await holding
   await assert.rejects(fetch(`${api.url}/health`))
   await api.stop()
+})
+
+test('SIGTERM turns readiness off, serves on while it drains, and then ends', async (t) => {
+  const env = { DATABASE_URL: await freshDatabase(t), API_KEY: KEY, SHUTDOWN_DRAIN_SECONDS: '4' }
+  const api = await apiProcess(t, env)
+  const status = async (path: string) =>
+    (await fetch(api.url + path, { headers: { 'X-API-Key': KEY } })).status
+  assert.equal(await status('/health/ready'), 200)
+  const started = performance.now()
+  api.signal('SIGTERM')
+  await until(async () => (await status('/health/ready')) === 503, { what: 'readiness off', seconds: 3 })
+  assert.deepEqual([await status(ANOMALIES), await status('/health/live')], [200, 200])
+  assert.equal(await api.ended(), 0)
+  assert.ok(performance.now() - started > 3500)
+})
+
+test('with connections kept alive, a call under way and a database that hangs it ends within ten seconds', async (t) => {
+  const url = await freshDatabase(t)
+  await insert(url, [{ id: 'T' }])
+  const api = await apiProcess(t, { DATABASE_URL: url, API_KEY: KEY, STATEMENT_TIMEOUT_MS: '60000' })
+  const kept = connect(Number(new URL(api.url).port), '127.0.0.1')
+  await once(kept, 'connect')
+  kept.write('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await once(kept, 'data')
+  const half = connect(Number(new URL(api.url).port), '127.0.0.1').on('error', () => {})
+  await once(half, 'connect')
+  half.write('GET /health HTTP/1.1\r\n')
+  const holding = query(
+    url,
+    'DO $$ BEGIN PERFORM FROM transactions FOR UPDATE; PERFORM pg_sleep(30); END $$',
+  ).catch(() => {})
+  await until(
+    async () =>
+      (await query<{ n: number }>(url, `SELECT count(*) AS n FROM pg_locks WHERE mode = 'RowShareLock'`))[0]
+        .n > 0,
+    { what: 'the row to be held' },
+  )
+  const headers = { 'X-API-Key': KEY, ...JSON_TYPE }
+  const running = fetch(`${api.url}${ANOMALIES}/T`, {
+    method: 'PUT',
+    headers,
+    body: '{"new_status":"FRAUD"}',
+  })
+  running.catch(() => {})
+  await until(
+    async () => (await query(url, `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)).length > 0,
+    { what: 'the call to wait' },
+  )
+  const started = performance.now()
+  api.signal('SIGTERM')
+  assert.equal(await api.ended(), 0)
+  assert.ok(performance.now() - started < 10_000, `${performance.now() - started} ms`)
+  await assert.rejects(running)
+  await query(url, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'`)
+  await holding
 })
 
 test('npm run api ends with 0 on SIGTERM, and tells which settings are missing', async (t) => {

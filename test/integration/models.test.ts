@@ -92,7 +92,7 @@ test('one model is in force, whatever its kind: activated, rolled back, and back
 test('a model that cannot be served is refused, and the one in force stays', async (t) => {
   const database = await freshDatabase(t)
   const good = await store(database, another(0.1))
-  await connected(database, (client) => activateModel(client, good))
+  await connected(database, (client) => activateModel(client, good, 'test'))
   const strange = await store(database, { ...another(0.2), features: ['phase_of_the_moon'] })
 
   const refused = await run(database, 'models', 'activate', strange)

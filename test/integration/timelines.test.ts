@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { TIMELINE } from '../../api/sql/accounts.ts'
+import { NEWEST, TIMELINE } from '../../api/sql/accounts.ts'
 import { query } from '../harness.ts'
 import { json } from '../unit/api-app.ts'
 import { open } from './api-rows.ts'
@@ -18,7 +18,7 @@ async function pagesOf(url: string, account: string, limit: number): Promise<num
   const [row] = await query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
     url,
     `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${TIMELINE}`,
-    [account, limit],
+    [account, limit, NEWEST.exact_time, NEWEST.transaction_id],
   )
   const { Plan } = row['QUERY PLAN'][0]
   return Plan['Shared Hit Blocks'] + Plan['Shared Read Blocks']

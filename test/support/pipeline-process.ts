@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { PipelineSettings } from '../../pipeline/main.ts'
-import { shape } from '../../schemas/settings.ts'
+import { type Settings, shape } from '../../schemas/settings.ts'
 import { type Scope, until } from '../harness.ts'
 
 /** `npm run pipeline` as a process of its own. */
@@ -25,20 +25,26 @@ export interface ProcessOptions {
   nodeArgs?: string[]
   /** Another tree than this one. */
   cwd?: string
+  logLevel?: Settings['LOG_LEVEL']
 }
 
 /** Starts one; it is killed at the test's end if it still runs. */
 export function pipelineProcess(
   t: Scope,
   settings: PipelineSettings,
-  { args = [], nodeArgs = [], cwd }: ProcessOptions = {},
+  { args = [], nodeArgs = [], cwd, logLevel = 'info' }: ProcessOptions = {},
 ): PipelineProcess {
   const child = spawn(
     process.execPath,
     [...nodeArgs, '--import', 'tsx', 'deploy/weir.ts', 'pipeline', ...args],
     {
       cwd,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, ...asEnvironment(settings), LOG_LEVEL: 'info' },
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        ...asEnvironment(settings),
+        LOG_LEVEL: logLevel,
+      },
       stdio: ['ignore', 'ignore', 'pipe'],
     },
   ) as ChildProcess

@@ -19,7 +19,7 @@ export interface AppOptions {
 
 /** The app without a socket. Its pool is `deps.pool`'s or one of its own; end it when it was used. */
 export function testApp({ env = {}, deps = {}, lines = [] }: AppOptions = {}) {
-  const settings = loadSettings(['DATABASE_URL', 'API_KEY'], {
+  const settings = loadSettings(['DATABASE_URL'], {
     NODE_ENV: 'test',
     DATABASE_URL: NO_DATABASE,
     API_KEY: KEY,

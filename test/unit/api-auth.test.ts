@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { requireSomeKey } from '../../api/auth/some-key.ts'
+import { createLogger } from '../../schemas/log.ts'
+import { loadSettings } from '../../schemas/settings.ts'
 import { cookieOf, json, KEY, testApp } from './api-app.ts'
 
 const LOCAL = 'http://localhost:8000'
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' }
 const key = (value: string) => new URLSearchParams({ key: value })
 const SAME = { 'Sec-Fetch-Site': 'same-origin' }
+
+test('without API_KEY a database that does not answer is no reason not to start, but is told', async () => {
+  const lines: string[] = []
+  const log = createLogger('api', 'warn', { write: (line: string) => void lines.push(line) })
+  const settings = loadSettings(['DATABASE_URL'], { DATABASE_URL: 'postgres://weir:CANARY@127.0.0.1:1/weir' })
+  await requireSomeKey(settings, log)
+  assert.match(lines.join(''), /API_KEY is not set, and the keys of the database could not be read yet/)
+  assert.doesNotMatch(lines.join(''), /CANARY/)
+})
 
 test('a call without a key, or with a wrong one, gets 401 and learns nothing else', async () => {
   const { bare } = testApp()
@@ -48,7 +60,7 @@ test('on loopback outside production the session cookie is plain, HttpOnly and s
 })
 
 test('behind https the session cookie is __Host-weir and Secure, in production too', async () => {
-  const { bare } = testApp({ env: { NODE_ENV: 'production' } })
+  const { bare } = testApp({ env: { NODE_ENV: 'production', TRUSTED_PROXIES: '1' } })
   const headers = { ...FORM, ...SAME, 'X-Forwarded-Proto': 'https' }
   const answer = await bare('POST', 'http://weir.example/login', headers, key(KEY))
   assert.match(answer.headers.get('set-cookie')!, /^__Host-weir=[\w.-]+; .*Secure; SameSite=Strict$/)
@@ -80,12 +92,12 @@ test('a session that is forged, cut, of another key or expired is none', async (
   const theirs = cookieOf(await other.bare('POST', `${LOCAL}/login`, FORM, key('another-key-of-tests')))
   const status = async (cookie: string) => (await bare('GET', `${LOCAL}/metrics`, { Cookie: cookie })).status
 
-  const [expiry, id, signature] = mine.replace('weir=', '').split('.')
+  const [expiry, key_id, id, signature] = mine.replace('weir=', '').split('.')
   assert.equal(await status(mine), 200)
   assert.equal(await status(theirs), 401)
-  assert.equal(await status(`weir=${Number(expiry) + 1}.${id}.${signature}`), 401)
-  assert.equal(await status(`weir=${expiry}.${id}.`), 401)
-  assert.equal(await status(`weir=${expiry}.${id}`), 401)
+  assert.equal(await status(`weir=${Number(expiry) + 1}.${key_id}.${id}.${signature}`), 401)
+  assert.equal(await status(`weir=${expiry}.${key_id}.${id}.`), 401)
+  assert.equal(await status(`weir=${expiry}.${key_id}.${id}`), 401)
   assert.equal(await status(mine.replace('weir', '__Host-weir')), 401)
   now += 12 * 3600 * 1000 - 1000
   assert.equal(await status(mine), 200)

@@ -14,6 +14,8 @@ test('every answer has the security headers, errors and pages too', async () => 
     assert.equal(headers.get('referrer-policy'), 'no-referrer')
     assert.equal(headers.get('strict-transport-security'), 'max-age=31536000')
     assert.equal(headers.get('x-frame-options'), 'DENY')
+    assert.equal(headers.get('cross-origin-opener-policy'), 'same-origin')
+    assert.equal(headers.get('cross-origin-resource-policy'), 'same-origin')
     const kept = path.startsWith('/assets') ? 'public, max-age=31536000, immutable' : 'no-store'
     assert.equal(headers.get('cache-control'), kept)
   }
@@ -30,7 +32,8 @@ test('a sane request id is kept and told, any other is replaced', async () => {
   assert.equal(kept.headers.get('x-request-id'), 'abc-123')
   assert.equal((await json(kept)).request_id, 'abc-123')
   assert.ok(lines.some((line) => JSON.parse(line).request_id === 'abc-123'))
-  for (const bad of ['a b', 'x'.repeat(200), '"}{"']) {
+  const looksSecret = ['weir_abc_0123456789abcdef_12345678', '4111111111111111', '4111-1111-1111-1111']
+  for (const bad of ['a b', 'x'.repeat(200), '"}{"', ...looksSecret]) {
     const answer = await bare('GET', '/health', { 'X-Request-Id': bad })
     assert.match(answer.headers.get('x-request-id')!, /^[\da-f-]{36}$/)
   }
@@ -53,6 +56,8 @@ test('browsers of other origins are kept out unless FRONTEND_ORIGIN lists them',
   const any = await allowed('*', 'https://c.example')
   assert.equal(any.status, 204)
   assert.equal(await origin(any), '*')
+  assert.equal(any.headers.get('access-control-allow-methods'), 'GET,HEAD,POST,PUT')
+  assert.match(any.headers.get('access-control-allow-headers')!, /If-Match,Last-Event-ID/)
   for (const answer of [any, await allowed(list, 'https://a.example')])
     assert.equal(answer.headers.get('access-control-allow-credentials'), null)
 })

@@ -103,6 +103,11 @@ describe('NAME_FILE', () => {
   writeFileSync(file, 'a-key-from-a-file-of-secrets\n')
   test.after(() => rmSync(directory, { recursive: true }))
 
+  test('a setting whose own name ends so is the path itself', () => {
+    assert.equal(loadSettings([], { RULES_FILE: '/my/rules.yaml' }).RULES_FILE, '/my/rules.yaml')
+    assert.equal(loadSettings([], { TLS_KEY_FILE: file }).TLS_KEY_FILE, file)
+  })
+
   test('gives the value without its last line break', () => {
     assert.equal(loadSettings([], { API_KEY_FILE: file }).API_KEY, 'a-key-from-a-file-of-secrets')
   })

@@ -2,6 +2,8 @@
 // page works all the same: forms post, and a meta refresh reloads.
 
 const EVERY_MS = 5000
+/** Between two refreshes that the server's events ask for: each counts as a read. */
+const GAP_MS = 2000
 const live = () => document.querySelector('[data-live]')
 const rows = () => [...live().querySelectorAll('tr[data-key]')]
 const rowOf = (key) => rows().find((row) => row.dataset.key === key)
@@ -18,6 +20,7 @@ function swap(html) {
   const place = remember()
   live().replaceWith(document.adoptNode(fresh))
   for (const row of rows()) row.classList.toggle('fresh', !known.has(row.dataset.key))
+  added = rows().filter((row) => row.classList.contains('fresh')).length
   restore(place)
 }
 
@@ -57,21 +60,45 @@ function tellState(text, lost) {
 }
 
 let refreshed = ''
+let asked = 0
+/** Rows that the last swap brought. */
+let added = 0
 // A refresh that was asked for before a decision must not undo what its answer shows.
 let decisions = 0
 
 async function refresh() {
   const before = decisions
+  asked = Date.now()
   try {
     const answer = await fetch(location.href, { headers: { Accept: 'text/html' } })
     if (!answer.ok) throw new Error(`status ${answer.status}`)
     const html = await answer.text()
+    added = 0
     if (before === decisions) swap(html)
     refreshed = new Date().toISOString().slice(11, 19)
-    tellState(`Live, ${refreshed} UTC`, false)
+    tellState(`Live, ${refreshed} UTC${added > 0 ? `, ${added} new` : ''}`, false)
   } catch {
     tellState(`No answer since ${refreshed || 'this page was opened'}; trying again`, true)
   }
+}
+
+let source = null
+let due
+
+/** The server tells what is new; where it cannot, as behind a proxy that holds events back, asking again has to do. */
+function listen() {
+  source?.close()
+  if (document.hidden) return
+  const score = new URLSearchParams(location.search).get('min_score') ?? '0'
+  source = new EventSource(`/api/v1/stream?min_score=${encodeURIComponent(score)}`)
+  for (const kind of ['anomaly', 'status', 'reset']) source.addEventListener(kind, refreshSoon)
+}
+
+function refreshSoon() {
+  due ??= setTimeout(() => {
+    due = undefined
+    refresh()
+  }, Math.max(0, asked + GAP_MS - Date.now()))
 }
 
 /** A decision without leaving the page; the answer is the queue after it. */
@@ -114,4 +141,9 @@ document.addEventListener('keydown', (event) => {
 document.getElementById('keys').hidden = false
 tellState('Live', false)
 setInterval(() => document.hidden || refresh(), EVERY_MS)
-document.addEventListener('visibilitychange', () => document.hidden || refresh())
+document.addEventListener('visibilitychange', () => {
+  // A hidden page holds no connection: browsers open only six to a server.
+  listen()
+  document.hidden || refresh()
+})
+listen()

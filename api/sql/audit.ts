@@ -1,0 +1,57 @@
+import type { Entry } from '../audit/entry.ts'
+import type { Query } from './database.ts'
+
+const PAGE = 1000
+
+const exactTime = (column: string): string =>
+  `to_char(a.${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS ${column}`
+
+const COLUMNS = `
+  a.seq::text, a.id::text, ${exactTime('changed_at')}, a.actor, a.action, a.details::text, a.transaction_id,
+  ${exactTime('timestamp')}, a.previous_status, a.new_status, a.note, a.request_id,
+  encode(a.previous_hash, 'hex') AS previous_hash, encode(a.hash, 'hex') AS hash`
+
+export interface Head {
+  seq: number
+  /** 64 hex digits. */
+  hash: string
+  database: string
+}
+
+/** The last link; undefined when somebody removed it. */
+export async function auditHead(query: Query): Promise<Head | undefined> {
+  const [head] = await query<Head>(
+    `SELECT seq, encode(hash, 'hex') AS hash, current_database() AS database FROM audit_head`,
+  )
+  return head
+}
+
+export interface Period {
+  /** Changes from this time on, ISO 8601. */
+  from?: string
+  /** Changes before this time. */
+  to?: string
+}
+
+/**
+ * Rows in the order of the chain, a page at a time: within a transaction, whose snapshot all pages and the head belong to.
+ * A cursor, not the last seq: of rows that were put in, two may have the same.
+ */
+export async function* auditPages(query: Query, { from, to }: Period = {}): AsyncGenerator<Entry[]> {
+  await query(
+    `DECLARE audit CURSOR FOR SELECT ${COLUMNS} FROM status_audit a
+     WHERE a.changed_at >= coalesce($1, '-infinity'::timestamptz)
+       AND a.changed_at < coalesce($2, 'infinity'::timestamptz)
+     ORDER BY a.seq, a.id`,
+    [from ?? null, to ?? null],
+  )
+  for (;;) {
+    const page = await query<Entry>(`FETCH ${PAGE} FROM audit`)
+    if (page.length > 0) yield page
+    if (page.length < PAGE) return
+  }
+}
+
+/** The newest rows, the newest first. */
+export const newestEntries = (query: Query, limit: number): Promise<Entry[]> =>
+  query<Entry>(`SELECT ${COLUMNS} FROM status_audit a ORDER BY a.seq DESC LIMIT $1`, [limit])

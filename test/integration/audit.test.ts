@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { readAnchors } from '../../api/audit/anchor.ts'
+import { type Finding, verify } from '../../api/audit/verify.ts'
+import { auditHead, auditPages } from '../../api/sql/audit.ts'
+import { appendAudit } from '../../schemas/audit.ts'
+import { freshDatabase, query, type Scope } from '../harness.ts'
+import { open } from './api-rows.ts'
+import { runCommand } from './commands.ts'
+import { connectedQuery } from './queries.ts'
+
+/** What verify finds, from a snapshot of its own. */
+async function findings(t: Scope, url: string, anchors: Parameters<typeof verify>[2] = []) {
+  const run = await connectedQuery(t, url)
+  await run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+  const verdict = await verify(auditPages(run), await auditHead(run), anchors)
+  await run('COMMIT')
+  return verdict
+}
+
+const short = (found: Finding[]) => found.map(({ kind, seq, to }) => [kind, seq, to])
+
+/** A database whose audit has so many rows of all kinds, with texts that are hard to encode. */
+async function audited(t: Scope, count: number): Promise<string> {
+  const url = await freshDatabase(t)
+  await query(
+    url,
+    `INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
+     SELECT 'T-' || n, '2026-11-24T09:30:00.123456Z', 'NEW', 'FRAUD',
+            (ARRAY[NULL, '', '-', '1:x', E'“é” 🙂\\n', repeat('x', 2000)])[n % 6 + 1], 'actor', 'r-' || n
+     FROM generate_series(1, $1::int) n WHERE n % 5 > 0`,
+    [count],
+  )
+  const run = await connectedQuery(t, url)
+  for (let n = 0; n < count / 5; n++)
+    await appendAudit(run, 'key.create', 'command:é', { b: 1.5, a: [null, { '"': '\\' }], id: `${n}` })
+  return url
+}
+
+/** As whoever owns the tables may: he can switch off what refuses. */
+const asOwner = (url: string, sql: string) =>
+  query(
+    url,
+    `DO $$ BEGIN
+       ALTER TABLE status_audit DISABLE TRIGGER USER;
+       ALTER TABLE audit_head DISABLE TRIGGER USER;
+       ${sql};
+       ALTER TABLE status_audit ENABLE TRIGGER USER;
+       ALTER TABLE audit_head ENABLE TRIGGER USER;
+     END $$`,
+  )
+
+test('a chain that nobody altered is whole, and its hashes are the same in SQL and in TypeScript', async (t) => {
+  const url = await audited(t, 60)
+  const { rows, head, findings: found } = await findings(t, url)
+  assert.deepEqual(found, [])
+  assert.equal(rows, 60)
+  assert.equal(head?.seq, 60)
+  const empty = await findings(t, await freshDatabase(t))
+  assert.deepEqual([empty.rows, empty.findings], [0, []])
+})
+
+test('nobody can change, remove or truncate rows, or move the head, by plain statements', async (t) => {
+  const url = await audited(t, 5)
+  for (const sql of [
+    `UPDATE status_audit SET note = 'x'`,
+    'DELETE FROM status_audit WHERE seq = 5',
+    'TRUNCATE status_audit',
+    'UPDATE audit_head SET seq = 4',
+    'DELETE FROM audit_head',
+    'TRUNCATE audit_head',
+    `INSERT INTO audit_head (is_only, seq, hash) VALUES (false, 0, '')`,
+  ])
+    await assert.rejects(query(url, sql), /is append-only/, sql)
+  // What an inserter says of the chain and of the time does not count.
+  await query(
+    url,
+    `INSERT INTO status_audit (action, actor, seq, hash, previous_hash, changed_at)
+     VALUES ('key.create', 'x', 77, '\\x00', '\\x00', '2020-01-01')`,
+  )
+  assert.deepEqual((await findings(t, url)).findings, [])
+  const [{ recent }] = await query<{ recent: boolean }>(
+    url,
+    `SELECT changed_at > now() - interval '1 minute' AS recent FROM status_audit WHERE seq = 6`,
+  )
+  assert.equal(recent, true)
+})
+
+const REWRITE = (from: number) => `
+  DECLARE e status_audit; before bytea;
+  BEGIN
+    FOR e IN SELECT * FROM status_audit WHERE seq >= ${from} ORDER BY seq LOOP
+      SELECT hash INTO before FROM status_audit WHERE seq = e.seq - 1;
+      e.previous_hash := before;
+      UPDATE status_audit SET previous_hash = before, hash = audit_hash(e) WHERE seq = e.seq;
+      UPDATE audit_head SET seq = e.seq, hash = audit_hash(e);
+    END LOOP;
+  END`
+
+const FORGED = (seq: number) => `
+  INSERT INTO status_audit (action, actor, seq, previous_hash, hash)
+    SELECT 'key.create', 'forger', ${seq}, hash, hash FROM status_audit WHERE seq = ${seq - 1};
+  UPDATE status_audit a SET hash = audit_hash(a) WHERE seq = ${seq} AND actor = 'forger'`
+
+const manipulations: [string, string, [string, number, number][]][] = [
+  ['an edited note', `UPDATE status_audit SET note = 'x' WHERE seq = 7`, [['edited', 7, 7]]],
+  [
+    'an edited time, by a microsecond',
+    `UPDATE status_audit SET changed_at = changed_at + interval '1 microsecond' WHERE seq = 7`,
+    [['edited', 7, 7]],
+  ],
+  ['null made empty', `UPDATE status_audit SET note = '' WHERE seq = 5`, [['edited', 5, 5]]],
+  [
+    'an edited detail',
+    `UPDATE status_audit SET details = details || '{"b": 2}' WHERE seq = 20`,
+    [['edited', 20, 20]],
+  ],
+  ['another hash', `UPDATE status_audit SET hash = sha256('x') WHERE seq = 7`, [['edited', 7, 7]]],
+  [
+    'an edited row whose hash was worked out anew',
+    `UPDATE status_audit SET note = 'x' WHERE seq = 7; UPDATE status_audit a SET hash = audit_hash(a) WHERE seq = 7`,
+    [['broken', 7, 8]],
+  ],
+  ['a removed row', 'DELETE FROM status_audit WHERE seq = 7', [['removed', 7, 7]]],
+  ['removed rows', 'DELETE FROM status_audit WHERE seq BETWEEN 7 AND 9', [['removed', 7, 9]]],
+  ['the first row removed', 'DELETE FROM status_audit WHERE seq = 1', [['removed', 1, 1]]],
+  ['the last rows removed', 'DELETE FROM status_audit WHERE seq > 18', [['removed', 19, 20]]],
+  [
+    'a removed row, the others renumbered',
+    'DELETE FROM status_audit WHERE seq = 19; UPDATE status_audit SET seq = 19 WHERE seq = 20',
+    [
+      ['edited', 19, 19],
+      ['removed', 20, 20],
+    ],
+  ],
+  ['a row put in at the end', FORGED(21), [['inserted', 21, 21]]],
+  [
+    'a row put in between',
+    `ALTER TABLE status_audit DROP CONSTRAINT status_audit_seq; ${FORGED(7)}`,
+    [['inserted', 7, 7]],
+  ],
+  [
+    'a row in the place of another',
+    `DELETE FROM status_audit WHERE seq = 7; ${FORGED(7)}`,
+    [['broken', 7, 8]],
+  ],
+  ['a truncated table', 'TRUNCATE status_audit', [['truncated', 1, 20]]],
+  ['the head set back', 'UPDATE audit_head SET seq = 18', [['inserted', 19, 20]]],
+  [
+    'the last row removed and the head set back without its hash',
+    'DELETE FROM status_audit WHERE seq = 20; UPDATE audit_head SET seq = 19',
+    [['head', 19, 19]],
+  ],
+  ['the head removed', 'DELETE FROM audit_head', [['head', 20, 20]]],
+]
+
+test('verify names what the owner of the tables did to the chain', async (t) => {
+  for (const [what, sql, expected] of manipulations) {
+    await t.test(what, async (t) => {
+      const url = await audited(t, 20)
+      await asOwner(url, sql)
+      assert.deepEqual(short((await findings(t, url)).findings), expected)
+    })
+  }
+})
+
+test('a chain that was written anew from some row on, head and all, is found by an anchor only', async (t) => {
+  const url = await audited(t, 20)
+  const directory = await mkdtemp(join(tmpdir(), 'weir-anchor-'))
+  t.after(() => rm(directory, { recursive: true }))
+  const file = join(directory, 'anchors.ndjson')
+  const first = await runCommand(url, 'audit', 'anchor', '--out', file)
+  assert.equal(first.code, 0, first.errors)
+  const [anchor] = readAnchors(file)
+  assert.deepEqual(first.json(), anchor)
+  assert.equal(anchor.seq, 20)
+  await appendAudit(await connectedQuery(t, url), 'key.revoke', 'x', {})
+  await runCommand(url, 'audit', 'anchor', '--out', file)
+  assert.deepEqual(
+    readAnchors(file).map(({ seq }) => seq),
+    [20, 21],
+  )
+  const whole = await runCommand(url, 'audit', 'verify', '--anchor', file)
+  assert.equal(whole.code, 0)
+  assert.match(whole.errors, /^21 rows, compared with 2 anchors: the chain is whole$/m)
+
+  await asOwner(url, `UPDATE status_audit SET actor = 'somebody else' WHERE seq = 7; ${REWRITE(7)}`)
+  assert.deepEqual((await findings(t, url)).findings, [])
+  const found = await runCommand(url, 'audit', 'verify', '--anchor', file, '--json')
+  assert.equal(found.code, 1)
+  assert.deepEqual(short(found.json().findings), [
+    ['anchor', 20, 20],
+    ['anchor', 21, 21],
+  ])
+  await asOwner(
+    url,
+    `DELETE FROM status_audit WHERE seq > 15; UPDATE audit_head SET (seq, hash) = (SELECT seq, hash FROM status_audit WHERE seq = 15)`,
+  )
+  assert.deepEqual((await findings(t, url)).findings, [])
+  const cut = await runCommand(url, 'audit', 'verify', '--anchor', file)
+  assert.equal(cut.code, 1)
+  assert.match(cut.out, /row 20 was anchored and is missing.*row 21 was anchored and is missing/s)
+
+  await writeFile(file, '{"seq": 1}\n')
+  const wrong = await runCommand(url, 'audit', 'verify', '--anchor', file)
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.errors, /anchors\.ndjson:1 is no anchor/)
+})
+
+test('writers at the same time make one chain without a gap, also when some roll back; verify sees it whole meanwhile', async (t) => {
+  const url = await freshDatabase(t)
+  const writers = await Promise.all(Array.from({ length: 8 }, () => connectedQuery(t, url)))
+  let done = 0
+  const writing = writers.map(async (run, writer) => {
+    for (let i = 0; i < 150; i++) {
+      await run('BEGIN')
+      await appendAudit(run, 'key.create', `writer ${writer}`, { i })
+      const stays = i % 6 > 0
+      await run(stays ? 'COMMIT' : 'ROLLBACK')
+      if (stays) done++
+    }
+  })
+  while (done < 900) {
+    const { findings: found } = await findings(t, url)
+    assert.deepEqual(found, [])
+  }
+  await Promise.all(writing)
+  const { rows, findings: found } = await findings(t, url)
+  assert.deepEqual([rows, found], [1000, []])
+  const [{ ordered }] = await query<{ ordered: boolean }>(
+    url,
+    `SELECT bool_and(changed_at >= before) AS ordered
+     FROM (SELECT changed_at, lag(changed_at) OVER (ORDER BY seq) AS before FROM status_audit) a`,
+  )
+  assert.equal(ordered, true)
+})
+
+test('npm run audit verifies, lists and exports', async (t) => {
+  const { url, put } = await open(t, [{ id: 'T' }])
+  await put('T', { new_status: 'FRAUD', note: '=1+1, "sure"' })
+  await runCommand(url, 'keys', 'create', '--name', 'Branch')
+  const audit = (...args: string[]) => runCommand(url, 'audit', ...args)
+
+  const whole = await audit('verify', '--json')
+  assert.equal(whole.code, 0)
+  const { whole: is_whole, rows, findings: found } = whole.json()
+  assert.deepEqual([is_whole, rows, found], [true, 2, []])
+  assert.match(
+    (await audit('list')).out,
+    /^2 .* key\.create .*Branch.*\n1 .* API_KEY +status +T NEW -> FRAUD: =1\+1/m,
+  )
+  const [first, second] = (await audit('export')).out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual([first.seq, first.new_status, second.action], [1, 'FRAUD', 'key.create'])
+  assert.equal(second.previous_hash, first.hash)
+  const csv = (await audit('export', '--format', 'csv', '--from', '2020-01-01')).out.split('\r\n')
+  assert.match(csv[0], /^seq,changed_at,actor/)
+  assert.match(csv[1], /,"'=1\+1, ""sure""",/)
+  assert.equal((await audit('export', '--to', '2020-01-01')).out, '')
+
+  await asOwner(url, 'DELETE FROM status_audit WHERE seq = 1')
+  const cut = await audit('verify')
+  assert.equal(cut.code, 1)
+  assert.match(cut.out, /^removed +row 1 is missing: removed$/m)
+  await asOwner(url, 'TRUNCATE status_audit')
+  assert.equal((await audit('anchor')).code, 1)
+})
+
+test('rows from before the chain become its beginning', async (t) => {
+  const url = await freshDatabase(t)
+  const up = await readFile(new URL('../../schemas/sql/0016_audit_chain.sql', import.meta.url), 'utf8')
+  const [upward, downward] = up.split('-- Down Migration')
+  await query(url, downward)
+  await query(
+    url,
+    `INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, actor, request_id)
+     SELECT 'T', now(), 'NEW', 'FRAUD', 'a', 'r' FROM generate_series(1, 30)`,
+  )
+  await query(url, upward)
+  await appendAudit(await connectedQuery(t, url), 'key.revoke', 'x', {})
+  const { rows, findings: found } = await findings(t, url)
+  assert.deepEqual([rows, found], [31, []])
+})

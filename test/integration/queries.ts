@@ -1,0 +1,12 @@
+import type { Query } from '../../api/sql/database.ts'
+import { createClient } from '../../schemas/database.ts'
+import type { Scope } from '../harness.ts'
+
+/** Queries on one connection, which is closed at the test's end. */
+export async function connectedQuery(t: Scope, connectionString: string): Promise<Query> {
+  const client = createClient({ connectionString, application_name: 'weir-test' })
+  client.on('error', () => {}) // its database may be dropped, or its server stopped, before it is closed
+  await client.connect()
+  t.after(() => client.end())
+  return async (text, values) => (await client.query(text, values)).rows
+}
