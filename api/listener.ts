@@ -34,10 +34,8 @@ export async function listen(options: ListenOptions): Promise<void> {
     if (signal.aborted) return
     if (heardMs > LONGEST_WAIT_MS) wait = FIRST_WAIT_MS
     // Told once for as long as it lasts.
-    if (wait === FIRST_WAIT_MS) {
-      const { name, message } = error
-      log.warn({ error: { name, message } }, `${what}: no notifications are heard; connecting anew`)
-    }
+    if (wait === FIRST_WAIT_MS)
+      log.warn({ err: error }, `${what}: no notifications are heard; connecting anew`)
     // Spread, so that all processes do not come back at once.
     await sleep(wait * (0.5 + Math.random() / 2), undefined, { signal, ref: false }).catch(() => {})
     wait = Math.min(wait * 2, LONGEST_WAIT_MS)

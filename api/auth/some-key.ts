@@ -17,10 +17,7 @@ export async function requireSomeKey(
   try {
     count = await countKeys(settings.DATABASE_URL)
   } catch (error) {
-    log.warn(
-      { reason: (error as Error).message },
-      'API_KEY is not set, and the keys of the database could not be read yet',
-    )
+    log.warn({ err: error }, 'API_KEY is not set, and the keys of the database could not be read yet')
     return
   }
   if (count === 0)

@@ -59,7 +59,7 @@ export function createStoredKeys(query: Query, log: Logger, now: () => number): 
       readAt = began
       if (number >= firstAfterChange) freshUntil = began + FRESH_MS
     } catch (error) {
-      log.warn({ reason: (error as Error).message }, 'the API keys could not be read')
+      log.warn({ err: error }, 'the API keys could not be read')
       if (number === begun) freshUntil = performance.now() + RETRY_MS
     } finally {
       if (number === begun) reading = undefined

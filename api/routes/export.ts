@@ -105,8 +105,7 @@ function streamOf(
           if (done) controller.close()
           else controller.enqueue(encoder.encode(value))
         } catch (error) {
-          const { name, message } = error as Error
-          log.warn({ request_id: requestId, error: { name, message } }, 'an export was cut off')
+          log.warn({ request_id: requestId, err: error }, 'an export was cut off')
           controller.error(error)
         }
       },

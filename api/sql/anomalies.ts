@@ -54,15 +54,17 @@ const TERMS = 'anomaly_terms(t.account_id, t.merchant_id, t.merchant_category, t
 /**
  * The queue: the riskiest first, or the highest expected loss; then who has waited longest. Each status has its queue in
  * the index; so many as are asked for are merged. So a page costs what it holds, wherever it is, unless a filter leaves
- * out most of what the queues have and {@link TERMS} does not know it.
+ * out most of what the queues have and none of its terms is rare.
  */
-export function listAnomalies(query: Query, filter: AnomalyFilter, page: Page): Promise<ListedItem[]> {
+export async function listAnomalies(query: Query, filter: AnomalyFilter, page: Page): Promise<ListedItem[]> {
   const values: unknown[] = []
   const given = (value: unknown) => `$${values.push(value)}`
   const { sql: rank, type } = RANK[filter.order ?? 'score']
   const limit = given(page.limit)
   const offset = given(page.offset ?? 0)
   const conditions = ['t.is_anomaly', ...conditionsOf(filter, given)]
+  const terms = termsOf(filter)
+  if (await areRare(query, terms)) conditions.push(`${TERMS} @> ${given(terms)}::text[]`)
   if (page.after !== undefined) {
     const { rank: last, exact_time, transaction_id } = page.after
     conditions.push(
@@ -90,24 +92,38 @@ function conditionsOf(filter: AnomalyFilter, given: (value: unknown) => string):
   if (filter.to) conditions.push(`t.timestamp < ${given(filter.to)}`)
   if (filter.min_amount) conditions.push(`t.amount >= ${given(filter.min_amount)}`)
   if (filter.max_amount) conditions.push(`t.amount <= ${given(filter.max_amount)}`)
-  const terms = termsOf(filter)
-  if (terms.length > 0) conditions.push(`${TERMS} @> ${given(terms)}::text[]`)
-  // Only then: the planner would take two conditions for twice as rare, and look up what is common by its terms.
-  if (isCut(filter.merchant)) conditions.push(`t.merchant_id = ${given(filter.merchant)}`)
-  if (isCut(filter.category)) conditions.push(`t.merchant_category = ${given(filter.category)}`)
+  if (filter.account !== undefined) conditions.push(`t.account_id = ${given(filter.account)}`)
+  if (filter.merchant !== undefined) conditions.push(`t.merchant_id = ${given(filter.merchant)}`)
+  if (filter.category !== undefined) conditions.push(`t.merchant_category = ${given(filter.category)}`)
+  if (filter.reason !== undefined) {
+    const code = JSON.stringify([{ code: filter.reason }])
+    conditions.push(`(t.alert_reason = ${given(filter.reason)} OR t.reasons @> ${given(code)}::jsonb)`)
+  }
   return conditions
 }
 
-const TERM_LENGTH = 64
+/** So many anomalies are read and sorted sooner than a queue is walked for them. */
+const FEW = 2000
 
-/** Cut as the index cuts them. */
+/**
+ * Whether few anomalies have all of the terms: then the index of terms finds them. Asked here, as PostgreSQL has no
+ * statistics of what a partial index holds and would take every term for rare.
+ */
+async function areRare(query: Query, terms: readonly string[]): Promise<boolean> {
+  if (terms.length === 0) return false
+  const [{ count }] = await query<{ count: number }>(
+    `SELECT count(*) AS count
+     FROM (SELECT FROM transactions t WHERE t.is_anomaly AND ${TERMS} @> $1::text[] LIMIT ${FEW}) t`,
+    [terms],
+  )
+  return count < FEW
+}
+
+/** As in the index, which cuts them: the conditions beside it tell the rest. */
 const termsOf = ({ account, merchant, category, reason }: AnomalyFilter): string[] =>
   Object.entries({ a: account, m: merchant, c: category, r: reason })
     .filter(([, value]) => value !== undefined)
-    .map(([letter, value]) => letter + [...value!].slice(0, TERM_LENGTH).join(''))
-
-/** Whether a term may stand for other values too. */
-const isCut = (value: string | undefined): boolean => value !== undefined && [...value].length >= TERM_LENGTH
+    .map(([letter, value]) => letter + [...value!].slice(0, 64).join(''))
 
 /**
  * One anomaly by its id.

@@ -117,10 +117,10 @@ export class Feed {
     setTimeout(() => this.#wake(), SETTLED_MS).unref()
   }
 
-  #retryLater({ name, message }: Error): void {
+  #retryLater(error: Error): void {
     if (this.#end.signal.aborted) return
     // Told once for as long as it lasts.
-    if (!this.#isFailing) this.#deps.log.warn({ error: { name, message } }, 'the stream reads nothing')
+    if (!this.#isFailing) this.#deps.log.warn({ err: error }, 'the stream reads nothing')
     this.#isFailing = true
     clearTimeout(this.#retry)
     this.#retry = setTimeout(() => this.#wake(), RETRY_MS).unref()

@@ -94,10 +94,7 @@ export class Hub {
       feed.join(client)
     } else {
       catchUp(client, from, { feed, query: this.#catchUpQuery, metrics }).catch((error: Error) => {
-        log.warn(
-          { error: { name: error.name, message: error.message } },
-          'a stream ends: what it missed was not read',
-        )
+        log.warn({ err: error }, 'a stream ends: what it missed was not read')
         client.end()
       })
     }

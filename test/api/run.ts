@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import { runProgram } from '../../pipeline/train/run-program.ts'
 import { cacheDirectory } from '../../schemas/cache-directory.ts'
@@ -9,6 +10,8 @@ import { KEY, withApi } from './api.ts'
 import { schemathesis, spectral, type ToolOptions } from './tools.ts'
 
 /** `npm run check:api`: the OpenAPI document by spectral's rules, and the API by the document, with schemathesis. */
+
+const configuration = fileURLToPath(new URL('./schemathesis.toml', import.meta.url))
 
 interface Options {
   examples: number
@@ -92,7 +95,16 @@ async function lint(check: Check): Promise<void> {
 /** All of schemathesis' checks but for the event stream, which never ends. */
 async function fuzz(check: Check): Promise<void> {
   const { examples, seed } = check.options
-  const args = ['run', check.document, '--url', check.url, '--header', `X-API-Key: ${KEY}`]
+  const args = [
+    '--config-file',
+    configuration,
+    'run',
+    check.document,
+    '--url',
+    check.url,
+    '--header',
+    `X-API-Key: ${KEY}`,
+  ]
   args.push('--checks', 'all', '--max-examples', String(examples), '--exclude-path-regex', '/stream$')
   args.push('--continue-on-failure', '--no-color', ...(seed === undefined ? [] : ['--seed', String(seed)]))
   // It leaves what it has learnt in the directory that it runs in.

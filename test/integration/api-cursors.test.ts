@@ -27,6 +27,7 @@ async function walk(call: Call, path: string, between = async () => {}): Promise
     assert.equal(answer.status, 200, JSON.stringify(body))
     assert.ok(body.count > 0 || cursor === null, 'no page behind the first is empty')
     ids.push(...body.data.map((item: Item) => item.transaction_id))
+    assert.ok(ids.length < 1000, 'the walk does not end')
     cursor = body.next_cursor
     if (cursor !== null) await between()
   } while (cursor !== null)

@@ -134,3 +134,24 @@ test('merchants and categories of any length can be stored, and found', async (t
   const found = await json(call('GET', `${ANOMALIES}?reason=MODEL`))
   assert.equal(found.data[0].merchant_id, huge)
 })
+
+test('a filter finds the same whether its terms are rare or not', async (t) => {
+  const { call, url } = await open(t, [])
+  await insertAnomalies(
+    url,
+    Array.from({ length: 2200 }, (_, i) => ({
+      id: `T${String(i).padStart(4, '0')}`,
+      category: 'Fuel',
+      codes: i % 2 === 0 ? ['MODEL', 'HIGH_AMOUNT'] : ['HIGH_AMOUNT'],
+      status: i < 2195 ? 'DISMISSED' : 'NEW',
+    })),
+  )
+  const list = async (parameters: string) =>
+    (await json(call('GET', `${ANOMALIES}?status=NEW&${parameters}`))).data.map(
+      (item: { transaction_id: string }) => item.transaction_id,
+    )
+  const common = await list('category=Fuel&reason=HIGH_AMOUNT')
+  assert.deepEqual(common, ['T2195', 'T2196', 'T2197', 'T2198', 'T2199'])
+  const rare = await list('category=Fuel&reason=MODEL')
+  assert.deepEqual(rare, ['T2196', 'T2198'])
+})

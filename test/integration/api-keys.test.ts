@@ -61,6 +61,43 @@ test('a key may do what its scopes say, and is told which one it lacks', async (
   }
 })
 
+test('every call of the document asks for the scope that it names, and health for none', async (t) => {
+  const { bare, call, url } = await open(t, [{ id: 'T-1042', account: 'ACC-7' }])
+  const keys = {
+    read: (await makeKey(t, url, ['read'])).key,
+    triage: (await makeKey(t, url, ['triage'])).key,
+    metrics: (await makeKey(t, url, ['metrics'])).key,
+  }
+  const { paths } = await json(call('GET', '/api/openapi.json'))
+  let asked = 0
+  for (const [path, methods] of Object.entries<Record<string, { description: string }>>(paths)) {
+    for (const [method, { description }] of Object.entries(methods)) {
+      const [, scope] = / Needs the scope `(\w+)`\.$/.exec(description) ?? []
+      const filled = path.replace('{transaction_id}', 'T-1042').replace('{account_id}', 'ACC-7')
+      const statusWith = async (headers: Record<string, string>) => {
+        const body = method === 'get' ? undefined : '{}'
+        const answer = await bare(method.toUpperCase(), filled, { ...JSON_TYPE, ...headers }, body)
+        await answer.body?.cancel()
+        return answer.status
+      }
+      if (scope === undefined) {
+        assert.match(path, /^\/health/)
+        assert.equal(await statusWith({}), 200, path)
+        continue
+      }
+      asked++
+      assert.equal(await statusWith({}), 401, path)
+      for (const [name, key] of Object.entries(keys)) {
+        const status = await statusWith({ 'X-API-Key': key })
+        if (name === scope)
+          assert.ok(status === 200 || status === 422, `${name} ${method} ${path}: ${status}`)
+        else assert.equal(status, 403, `${name} ${method} ${path}`)
+      }
+    }
+  }
+  assert.ok(asked > 10)
+})
+
 test('an unknown id, a wrong secret, a wrong checksum and no key at all get the same answer', async (t) => {
   const { bare, url } = await open(t, [])
   const { key, id } = await makeKey(t, url, ['read'])

@@ -273,8 +273,13 @@ test('npm run audit verifies, lists and exports', async (t) => {
 
 test('rows from before the chain become its beginning', async (t) => {
   const url = await freshDatabase(t)
-  const up = await readFile(new URL('../../schemas/sql/0016_audit_chain.sql', import.meta.url), 'utf8')
-  const [upward, downward] = up.split('-- Down Migration')
+  const halves = async (name: string) =>
+    (await readFile(new URL(`../../schemas/sql/${name}.sql`, import.meta.url), 'utf8')).split(
+      '-- Down Migration',
+    )
+  const [, laterDown] = await halves('0017_stream')
+  const [upward, downward] = await halves('0016_audit_chain')
+  await query(url, laterDown)
   await query(url, downward)
   await query(
     url,
