@@ -4,10 +4,9 @@ import { postgresSessions } from '../../pipeline/store/session.ts'
 import { batchOf } from './batches.ts'
 import { transaction } from './transactions.ts'
 
-/** A process that stores chunks of given sizes and is killed at a failpoint: `<port> <failpoint> <bytes> ...`. */
+/** A process that stores chunks of given sizes and is killed at a failpoint: `<url> <failpoint> <bytes> ...`. */
 
-const [port, point, ...sizes] = process.argv.slice(2)
-const connectionString = `postgres://weir@127.0.0.1:${port}/weir`
+const [connectionString, point, ...sizes] = process.argv.slice(2)
 const session = await postgresSessions({ connectionString, application_name: 'weir-test' })(() => {})
 armFailpoint(point)
 const batches = [batchOf([transaction()])]

@@ -1,38 +1,22 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Failpoint } from '../../pipeline/failpoint.ts'
 import { COPY_DONE } from '../support/database-proxy.ts'
+import { silentPostgres } from '../support/silent-postgres.ts'
 
 const ROWS = 'r'.charCodeAt(0)
 const CHUNK = 256 * 1024
-const AUTHENTICATED = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I', 'latin1')
-const DONE = Buffer.from('C\0\0\0\x08SET\0Z\0\0\0\x05I', 'latin1')
 
 /** What a server has got of a lane's transaction when the lane's process is killed at the point. */
 async function gotAt(t: TestContext, point: Failpoint, chunks: number[]) {
   const got: Buffer[] = []
-  const server = createServer((socket) => {
-    let isGreeted = false
-    socket.on('error', () => {})
-    socket.on('data', (bytes) => {
-      if (got.length > 0 || bytes.includes('COPY ')) got.push(bytes)
-      else {
-        socket.write(isGreeted ? DONE : AUTHENTICATED)
-        isGreeted = true
-      }
-    })
-    socket.on('close', () => server.close())
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  const { url, closed } = await silentPostgres(t, (bytes) => got.push(bytes))
   const script = new URL('../support/store-and-die.ts', import.meta.url)
-  const lane = fork(script, [port, point, ...chunks].map(String), { execArgv: ['--import', 'tsx'] })
+  const lane = fork(script, [url, point, ...chunks.map(String)], { execArgv: ['--import', 'tsx'] })
   t.after(() => lane.kill('SIGKILL'))
-  const [[, signal]] = await Promise.all([once(lane, 'exit'), once(server, 'close')])
+  const [[, signal]] = await Promise.all([once(lane, 'exit'), closed])
   assert.equal(signal, 'SIGKILL')
   const all = Buffer.concat(got)
   return {
