@@ -124,14 +124,6 @@ const faults: Record<string, (store: Store, size: Size) => Promise<void>> = {
     await store.put(store.work(size, from))
     await refused(store.put(store.work(size, from)), new RegExp(FENCED))
   },
-  async 'a bad row that is looked for at the same time'(store, size) {
-    const from = await store.position()
-    const session = await store.session()
-    const { rows } = spoilt(store.work(size, from), 0)
-    const probe = refused(session.probe(rows.map((chunk) => Buffer.from(chunk))), BAD_DATA)
-    const put = refused(store.put(store.work(size, from + 7)), new RegExp(FENCED))
-    await Promise.all([probe, put])
-  },
 }
 
 /** The position where the table is not there to compare. */
