@@ -61,8 +61,11 @@ async function isAhead(client: pg.ClientBase, day: number, delayDays: number): P
   return day > today + 1 || day - delayDays >= today
 }
 
-/** A day of many transactions takes its time, and whoever waits for it can do nothing else. */
-const LOCK_TIMEOUT_MS = 60_000
+/**
+ * A day of many transactions takes its time, and whoever waits for it can do nothing else. After so long a builder whose
+ * process is stopped is ended; one that is at work has said so meanwhile, and is waited for again.
+ */
+const LOCK_TIMEOUT_MS = 15_000
 
 /** In a transaction that is the only one to build. */
 async function alone<T>(client: pg.ClientBase, use: () => Promise<T>): Promise<T> {

@@ -165,7 +165,7 @@ async function stopInTransaction(
       `SELECT application_name FROM pg_stat_activity WHERE datname = current_database()
        AND application_name LIKE '%-lane-%' AND state <> 'idle' AND backend_xid IS NOT NULL`,
     )
-    // For who builds the references of a day the others wait up to a minute.
+    // For who builds the references of a day the others wait longer.
     if (open.length > 0 && open.every((lane) => /-lane-\d+$/.test(lane.application_name))) return
     process.signal('SIGCONT')
     await sleep(50 * Math.random())
