@@ -62,7 +62,7 @@ async function dropDatabase(name: string): Promise<void> {
       await query(servers().DATABASE_URL, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
       return
     } catch (error) {
-      if (tries === 10) throw error
+      if (tries === 60) throw error
       await sleep(500)
     }
   }
