@@ -8,6 +8,8 @@ export const FAILPOINTS = [
   'in-copy',
   'after-copy',
   'before-commit',
+  /** All of a transaction is sent, and unanswered. */
+  'after-send',
   'after-commit',
   'in-checkpoint',
 ] as const
@@ -25,5 +27,9 @@ export function armFailpoint(point: string | undefined): void {
 
 /** Ends the process here if this point is armed and it is its turn. Called once a batch or seldomer. */
 export function failpoint(name: Failpoint): void {
-  if (name === armed && --left === 0) process.kill(process.pid, 'SIGKILL')
+  if (name === armed && --left === 0) kill()
+  // The end of the rows is written after this point; it leaves the process when this turn of the event loop is over.
+  if (name === 'before-commit' && armed === 'after-send' && --left === 0) setImmediate(kill)
 }
+
+const kill = (): void => void process.kill(process.pid, 'SIGKILL')

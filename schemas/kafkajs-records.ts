@@ -82,6 +82,9 @@ const MAX_TIME = 35
 const PRODUCER = 43
 const COUNT = 57
 const RECORDS = 61
+/** How many times its own size a partition's part of a response may keep in memory. */
+const MOST_PINNED = 16
+
 const LOG_APPEND_TIME = 0x08
 const IN_TRANSACTION = 0x10
 const IS_CONTROL = 0x20
@@ -90,17 +93,20 @@ async function decodeMessages(decoder: Decoder): Promise<unknown[]> {
   const start = decoder.offset
   const size = decoder.readInt32()
   if (size <= 0 || !decoder.canReadBytes(size)) return []
-  const bytes = decoder.readBytes(size)
+  let bytes = decoder.readBytes(size)
   if (size <= MAGIC) return [] // so little of a batch that kafkajs reads beyond it
   if (bytes[MAGIC] !== 2) {
     decoder.offset = start
     return decodeMessagesOfKafkajs(decoder)
   }
+  // Else few records that wait would keep all of a large response's other partitions in memory.
+  if (size * MOST_PINNED < bytes.buffer.byteLength) bytes = Buffer.from(bytes)
   const records: FetchedRecord[] = []
   // The last batch may be cut off: Kafka sends so many bytes, not so many batches.
   for (let from = 0; from + RECORDS <= size; ) {
     const to = from + BATCH_LENGTH + 4 + bytes.readInt32BE(from + BATCH_LENGTH)
     if (to > size) break
+    if (to < from + RECORDS) throw new RangeError(`a batch of ${to - from} bytes`)
     await readBatch(bytes, from, to, records)
     from = to
   }

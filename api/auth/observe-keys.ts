@@ -8,10 +8,9 @@ export function observeKeys(registry: Registry, stored: StoredKeys): void {
     help: 'When a valid API key of the table expires, in seconds since 1970, by its id.',
     labelNames: ['key'],
     registers: [registry],
-    async collect() {
+    collect() {
       this.reset()
-      const keys = await stored.all().catch(() => [])
-      for (const { id, expires_at } of keys)
+      for (const { id, expires_at } of stored.lastKnown())
         if (expires_at) this.set({ key: id }, expires_at.getTime() / 1000)
     },
   })

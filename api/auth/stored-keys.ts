@@ -12,11 +12,11 @@ import { noteKeyUse, sessionSecret, type ValidKey, validKeys } from '../sql/keys
 export interface StoredKeys {
   /** A key that may be used now. @throws Unavailable when the list cannot be read and is too old */
   find(id: string): Promise<Entry | undefined>
-  /** All that may be used now. @throws Unavailable as above */
-  all(): Promise<Entry[]>
+  /** Those of the last list, without asking for another one. */
+  lastKnown(): Entry[]
   /** Somebody called with it. Nobody waits for that to be noted. */
   used(id: string): void
-  /** Somebody changed the table. */
+  /** Somebody changed the table: it is read anew at once. */
   changed(): void
 }
 
@@ -84,9 +84,7 @@ export function createStoredKeys(query: Query, log: Logger, now: () => number): 
       const entry = (await current()).get(id)
       return entry !== undefined && isValid(entry) ? entry : undefined
     },
-    async all() {
-      return [...(await current()).values()].filter(isValid)
-    },
+    lastKnown: () => [...list.values()].filter(isValid),
     used(id) {
       if (performance.now() - (notedAt.get(id) ?? Number.NEGATIVE_INFINITY) < NOTE_USE_MS) return
       notedAt.set(id, performance.now())
@@ -96,6 +94,7 @@ export function createStoredKeys(query: Query, log: Logger, now: () => number): 
       freshUntil = 0
       firstAfterChange = begun + 1
       reading = undefined
+      void refresh()
     },
   }
 }

@@ -6,11 +6,13 @@ import { FEATURE_COUNT } from './features.ts'
  */
 const spare: Float64Array[] = []
 const MOST_SPARE = 16
+/** One that is so many times longer than asked for stays for larger batches: many small ones wait at a time. */
+const MOST_LONGER = 8
 
 /** @returns an array for so many rows, with anything in it */
 export function takeRows(rows: number): Float64Array {
   const length = rows * FEATURE_COUNT
-  const found = spare.findIndex((array) => array.length >= length)
+  const found = spare.findIndex(({ length: has }) => has >= length && has <= length * MOST_LONGER)
   const [array] = found === -1 ? [new Float64Array(length)] : spare.splice(found, 1)
   return array.length === length ? array : array.subarray(0, length)
 }

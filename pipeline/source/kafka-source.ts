@@ -64,7 +64,7 @@ export class KafkaSource implements Source {
       rebalanceTimeout: 2 * options.sessionTimeoutMs,
       heartbeatInterval: this.#heartbeatMs,
       maxWaitTimeInMs: 100,
-      // A fetch of more than about 120,000 small records crashes kafkajs (its PR 1723): 1 MiB a partition stays below.
+      // So much is in memory for each partition while the queue is full.
       maxBytesPerPartition: 1024 * 1024,
       maxBytes: 16 * 1024 * 1024,
       allowAutoTopicCreation: false,

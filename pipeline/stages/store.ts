@@ -51,6 +51,13 @@ export function store({ lanes, queueBatches, commitMaxRecords, metrics, ...then 
   for (const [lane, queue] of queues.entries())
     metrics.sampled.queues.set(`lane-${lane}`, () => queue.batches)
 
+  function offerRoom(): void {
+    if (resume === null || !hasRoom()) return
+    const next = resume
+    resume = null
+    next()
+  }
+
   async function work(lane: number): Promise<void> {
     const queue = queues[lane]
     while (queue.waiting > 0) {
@@ -63,13 +70,9 @@ export function store({ lanes, queueBatches, commitMaxRecords, metrics, ...then 
         queue.done(batch)
         metrics.batches.inc({ outcome })
         settle(batch, outcome, then)
+        offerRoom()
       })
       end()
-      if (resume !== null && hasRoom()) {
-        const next = resume
-        resume = null
-        next()
-      }
     }
     working[lane] = null
   }

@@ -88,7 +88,7 @@ export class Lane {
     } catch (error) {
       if (error instanceof FatalError) throw error
       this.#reactionTo(error as Error)
-      this.#options.log.info({ err: error, batches: batches.length }, 'not stored together: now one by one')
+      this.#options.log.debug({ err: error, batches: batches.length }, 'not stored together: now one by one')
       return false
     }
   }

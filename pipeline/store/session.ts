@@ -107,11 +107,10 @@ async function copy(client: pg.Client, text: string, rows: readonly Buffer[]): P
   const stream = sendAhead(client, text)
   // `finish` comes when the server is ready for the next message; an error comes as an event and rejects both waits.
   const finished = once(stream, 'finish')
-  finished.catch(() => {}) // an error before the end is thrown by the wait for `drain`
-  // One chunk at a time: after the server's error the stream has let go of the connection, and a flush of what it
-  // still holds would end the process.
+  // One chunk at a time, each until the socket has room again: after the server's error the stream has let go of the
+  // connection, and what it still had to write, the end too, would end the process.
   for (const chunk of rows) {
-    if (!stream.write(chunk)) await once(stream, 'drain')
+    await Promise.race([finished, new Promise<void>((taken) => stream.write(chunk, () => taken()))])
     failpoint('in-copy')
   }
   failpoint('after-copy')

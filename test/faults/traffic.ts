@@ -16,8 +16,11 @@ export interface TrafficOptions {
   againEvery?: number
   /** One in so many is followed by one that is not valid, 0 = none. */
   invalidEvery?: number
+  /** The first so many have a location of 4 KB. */
+  large?: number
 }
 
+const LARGE_BYTES = 4096
 const RECENT = 200
 /** Simulated time runs faster than ours; it must not overtake it, or its events would be of the future. */
 const START = Date.UTC(2020, 0, 1)
@@ -28,10 +31,12 @@ export function* disturbed({
   accounts = 200,
   againEvery = 41,
   invalidEvery = 97,
+  large = 0,
 }: TrafficOptions): Generator<Piece, never> {
   const recent: Transaction[] = []
   let n = 0
   for (const tx of simulate({ seed, accounts, start: START, fraudShare: 0.05 })) {
+    if (n < large) tx.location = tx.location.padEnd(LARGE_BYTES, '.')
     yield { id: tx.transaction_id, kind: 'good', transaction: tx }
     recent.push(tx)
     if (recent.length > RECENT) recent.shift()

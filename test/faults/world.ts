@@ -19,7 +19,7 @@ export interface WorldOptions {
   env?: Env
   /** Records a second. */
   rate?: number
-  traffic?: TrafficOptions | Iterator<Piece>
+  traffic?: Partial<TrafficOptions> | Iterator<Piece>
   /** Whether every position must be the number of records behind it; not where a topic is read twice. */
   watch?: boolean
   /** Brokers that the sender is told, instead of the real one. */
@@ -65,7 +65,7 @@ export class World {
   }
 
   private constructor(ctx: Ctx, settings: PipelineSettings, options: WorldOptions) {
-    const { rate = 1000, traffic = {} as TrafficOptions, watch = true } = options
+    const { rate = 1000, traffic = {}, watch = true } = options
     const seed = 1 + Math.floor(ctx.random() * 1e6)
     this.#ctx = ctx
     this.#prepareQuiet = options.prepareQuiet
@@ -201,7 +201,7 @@ export class World {
   }
 }
 
-const isOwn = (traffic: TrafficOptions | Iterator<Piece>): traffic is Iterator<Piece> => 'next' in traffic
+const isOwn = (traffic: object): traffic is Iterator<Piece> => 'next' in traffic
 
 /** Waits a random time. */
 export const sleepUpTo = (ctx: Ctx, ms: number): Promise<void> => sleep(ctx.random() * ms)

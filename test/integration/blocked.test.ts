@@ -27,7 +27,7 @@ const nextOwner = async ({ DATABASE_URL }: PipelineSettings, last = ''): Promise
 /** The name of a lane whose process is gone. (A group might wait for a member that was stopped while it joined.) */
 async function formerLane(settings: PipelineSettings, last = ''): Promise<string> {
   await using _ = await runningPipeline({ ...settings, KAFKA_GROUP_ID: `${settings.KAFKA_GROUP_ID}-${last}` })
-  return nextOwner(settings, last)
+  return await nextOwner(settings, last) // not without await: the process would be stopped first
 }
 
 interface Stopped {

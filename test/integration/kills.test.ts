@@ -6,7 +6,7 @@ import { simulate } from '../../pipeline/produce/simulator.ts'
 import { kafkaSink } from '../../pipeline/produce/sink.ts'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { query, testSettings, until } from '../harness.ts'
-import { databaseProxy, endsRows, type Way } from '../support/database-proxy.ts'
+import { COPY_DONE, databaseProxy, endsRows, tellsOfCommit, type Way } from '../support/database-proxy.ts'
 import { Ledger } from '../support/ledger.ts'
 import { type PipelineProcess, pipelineProcess } from '../support/pipeline-process.ts'
 import { anotherRun, runningPipeline, runToEnd, untilProcessed } from '../support/pipelines.ts'
@@ -210,30 +210,40 @@ test('a process that is stopped in a transaction loses its partitions, and when 
   assert.deepEqual(await differingDecisions(settings.DATABASE_URL, undisturbed.DATABASE_URL), [])
 })
 
-/** Cuts every fourth time. */
-const instants: Record<string, () => Way> = {
-  'in the middle of a COPY': () => {
-    let copies = 0
-    return { toServer: (bytes) => (bytes.includes('PGCOPY') && ++copies % 4 === 0 ? 'cut' : 'pass') }
-  },
-  'before a COMMIT reaches the server': () => {
-    let commits = 0
-    return { toServer: (bytes) => (endsRows(bytes) && ++commits % 4 === 0 ? 'cut' : 'pass') }
-  },
-  'between a COMMIT and its answer': () => {
-    let commits = 0
-    return {
-      toServer(bytes, connection) {
-        if (endsRows(bytes) && ++commits % 4 === 0) connection.seen.add('COMMIT')
-        return 'pass'
-      },
-      // The server answers once it has committed.
-      toClient: (_, connection) => (connection.seen.has('COMMIT') ? 'cut' : 'pass'),
-    }
-  },
+/** @param settings those of the database itself, to look at what it has when the connection is cut */
+type Instant = (settings: PipelineSettings) => Way
+
+const instants: Record<string, Instant> = {
+  // PostgreSQL takes the rows of a message once all of it is there: here it has a part of them, and waits for the rest.
+  'in the middle of a COPY': () => ({
+    toServer: everyFourth((bytes) => {
+      const rows = bytes.indexOf('PGCOPY')
+      return rows === -1 ? 'pass' : Math.floor((rows + bytes.length) / 2)
+    }),
+  }),
+  'before a COMMIT reaches the server': () => ({
+    toServer: everyFourth((bytes) => (endsRows(bytes) ? bytes.length - COPY_DONE.length : 'pass')),
+  }),
+  'between a COMMIT and its answer': ({ DATABASE_URL, TRANSACTIONS_TOPIC }) => ({
+    toClient: everyFourth((bytes) => (tellsOfCommit(bytes) ? 'cut' : 'pass')),
+    async atCut({ asked }) {
+      const reached = await positions(DATABASE_URL, TRANSACTIONS_TOPIC)
+      for (const { partition, next_offset } of asked)
+        assert.equal(reached[partition].next_offset, next_offset)
+    },
+  }),
 }
 
-for (const [instant, way] of Object.entries(instants)) {
+/** Cuts every fourth time that it is asked for. */
+function everyFourth(watch: (bytes: Buffer) => 'pass' | 'cut' | number): typeof watch {
+  let times = 0
+  return (bytes) => {
+    const verdict = watch(bytes)
+    return verdict === 'pass' || ++times % 4 !== 0 ? 'pass' : verdict
+  }
+}
+
+for (const [instant, wayOf] of Object.entries(instants)) {
   test(`a database connection that is cut ${instant} costs nothing and doubles nothing`, async (t) => {
     const settings = await testSettings(t, {
       BATCH_MAX_RECORDS: '25',
@@ -242,7 +252,7 @@ for (const [instant, way] of Object.entries(instants)) {
     })
     const sent = simulated(1000, 62)
     await sendTransactions(settings, sent)
-    const proxy = await databaseProxy(t, settings.DATABASE_URL, way())
+    const proxy = await databaseProxy(t, settings.DATABASE_URL, wayOf(settings))
     await using pipeline = await runningPipeline({ ...settings, DATABASE_URL: proxy.url })
     await untilProcessed(settings, { pipeline })
 

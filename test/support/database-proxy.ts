@@ -2,23 +2,53 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Scope } from '../harness.ts'
 
-/** Looks at the messages on the way; returns whether they go on, or the connection is cut instead. */
-type Watch = (bytes: Buffer, connection: Connection) => 'pass' | 'cut'
+/**
+ * Looks at the bytes on the way; returns whether they go on, or the connection is cut instead: before them, or when so
+ * many of them have gone on.
+ */
+type Watch = (bytes: Buffer, connection: Connection) => 'pass' | 'cut' | number
 
-interface Connection {
-  /** For a watcher to remember what it saw on this connection. */
-  seen: Set<string>
+export interface Connection {
+  /** The proxy's own port, which the server knows as `client_port`. */
+  readonly port: number
+  /** What the transaction that was asked for last is to do to the positions. */
+  asked: AskedMove[]
+}
+
+/** An argument of move_positions. */
+export interface AskedMove {
+  partition: number
+  expected: number
+  next_offset: number
+  stored: number
 }
 
 /** Whether a lane has sent its last row: from then on PostgreSQL commits by itself. */
 export const endsRows = (bytes: Buffer): boolean => bytes.subarray(-COPY_DONE.length).equals(COPY_DONE)
 
-const COPY_DONE = Buffer.from('c\0\0\0\x04', 'latin1')
+export const COPY_DONE = Buffer.from('c\0\0\0\x04', 'latin1')
+
+/**
+ * Whether the server tells of the last statement of a lane's transaction. It has committed by then
+ * (exec_simple_query in src/backend/tcop/postgres.c); what it told before, that it takes rows, says nothing of that.
+ */
+export const tellsOfCommit = (bytes: Buffer): boolean => bytes.includes(CALLED)
+
+const CALLED = Buffer.from('C\0\0\0\x09CALL\0', 'latin1')
+
+function movesIn(bytes: Buffer): AskedMove[] | null {
+  const call = bytes.indexOf('CALL move_positions(')
+  if (call === -1) return null
+  const [list] = /\[.*?\]/.exec(bytes.toString('utf8', call, bytes.indexOf(0, call))) ?? []
+  return list === undefined ? null : JSON.parse(list)
+}
 
 /** What to look at in each direction; nothing by default. */
 export interface Way {
   toServer?: Watch
   toClient?: Watch
+  /** Awaited when what may go on has gone, before the cut. */
+  atCut?: (connection: Connection) => Promise<unknown>
 }
 
 export interface DatabaseProxy {
@@ -45,23 +75,35 @@ export async function databaseProxy(t: Scope, databaseUrl: string, way: Way = {}
 
   const server = createServer((client) => {
     const upstream = connect(Number(target.port), target.hostname)
-    const connection: Connection = { seen: new Set() }
+    const connection: Connection = {
+      get port() {
+        return upstream.localPort!
+      },
+      asked: [],
+    }
+    let isCut = false
+    const cut = async (from: Socket, to: Socket, last: Buffer) => {
+      isCut = true
+      if (last.length > 0) to.write(last)
+      await way.atCut?.(connection)
+      proxy.cuts++
+      from.destroy()
+      to.end() // not destroyed: what was forwarded arrives
+    }
     const join = (from: Socket, to: Socket, watch: Watch = () => 'pass') => {
       sockets.add(from)
       from.setNoDelay(true)
       from.on('data', (bytes) => {
-        if (frozen) return
-        if (watch(bytes, connection) === 'pass') to.write(bytes)
-        else {
-          proxy.cuts++
-          client.destroy()
-          upstream.destroy()
-        }
+        if (frozen || isCut) return
+        if (from === client) connection.asked = movesIn(bytes) ?? connection.asked
+        const verdict = watch(bytes, connection)
+        if (verdict === 'pass') to.write(bytes)
+        else cut(from, to, bytes.subarray(0, verdict === 'cut' ? 0 : verdict))
       })
       from.on('error', () => {})
       from.on('close', () => {
         sockets.delete(from)
-        if (!frozen) to.destroy()
+        if (!frozen && !isCut) to.destroy()
       })
     }
     join(client, upstream, way.toServer)

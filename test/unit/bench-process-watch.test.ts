@@ -22,11 +22,11 @@ test('each phase of a process has its own facts', { skip: process.platform !== '
   watch.begin('small')
   const small = watch.facts('small').peak_mb
   watch.begin('large')
-  const bytes = Buffer.alloc(100 * 2 ** 20, 1)
+  const bytes = Buffer.alloc(300 * 2 ** 20, 1)
   await sleep(250)
   const large = watch.facts('large')
   assert.ok(
-    large.peak_mb > small + 90,
+    large.peak_mb > small + 100, // the system may take back what else is idle meanwhile
     `${large.peak_mb} MB with ${bytes.length} bytes more than ${small} MB`,
   )
   assert.ok(watch.facts('small').peak_mb < small + 1)

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { withClient } from '../../../schemas/database.ts'
 import type { Transaction } from '../../../schemas/transaction.ts'
 import { controllableServers, query, until } from '../../harness.ts'
-import { databaseProxy, endsRows } from '../../support/database-proxy.ts'
+import { databaseProxy, tellsOfCommit } from '../../support/database-proxy.ts'
 import { simulated } from '../../support/simulated.ts'
+import { positions } from '../../support/tables.ts'
 import { handles, health, logLines, residentMb, sampled } from '../process-facts.ts'
 import type { Scenario } from '../scenario.ts'
 import { sleepUpTo, World } from '../world.ts'
@@ -123,13 +124,14 @@ export const commitCut: Scenario = {
     const world = await World.open(ctx)
     // A process that cannot start ends with the cause, and whoever started it tries again: not what this is about.
     let isStarted = false
-    const proxy = await databaseProxy(ctx, world.settings.DATABASE_URL, {
-      toServer(bytes, connection) {
-        if (isStarted && endsRows(bytes) && ctx.random() < 0.2) connection.seen.add('COMMIT')
-        return 'pass'
+    const { DATABASE_URL, TRANSACTIONS_TOPIC } = world.settings
+    const proxy = await databaseProxy(ctx, DATABASE_URL, {
+      toClient: (bytes) => (isStarted && tellsOfCommit(bytes) && ctx.random() < 0.2 ? 'cut' : 'pass'),
+      async atCut({ asked }) {
+        const reached = await positions(DATABASE_URL, TRANSACTIONS_TOPIC)
+        const landed = asked.every((move) => reached[move.partition].next_offset === move.next_offset)
+        ctx.hold('X', landed, 'a cut met a transaction that had not committed')
       },
-      // The server answers once it has committed.
-      toClient: (_, connection) => (connection.seen.has('COMMIT') ? 'cut' : 'pass'),
     })
     world.sender.start()
     const process = world.start({ DATABASE_URL: proxy.url })
