@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
+import { printable } from '../schemas/printable.ts'
 import { STATUSES } from '../schemas/transaction.ts'
 import type { Env } from './context.ts'
 import { TEXT_PATTERN } from './openapi/values.ts'
@@ -214,9 +215,13 @@ function check<S extends z.ZodType>(schema: S, value: unknown, where: 'pointer' 
   throw invalid(parsed.error, where)
 }
 
-/** The problem that names each invalid member of a body, or each invalid parameter. */
+/** Who sends more faults, or names of members that are longer, gets no longer answer for it. */
+const MOST_FAULTS = 100
+const MOST_NAME = 100
+
+/** The problem that names each invalid member of a body, or each invalid parameter; the first hundred of them. */
 export function invalid(error: z.core.$ZodError, where: 'pointer' | 'parameter'): Problem {
-  const errors = error.issues.flatMap((issue): Fault[] => {
+  const faults = error.issues.flatMap((issue): Fault[] => {
     const paths =
       issue.code === 'unrecognized_keys' ? issue.keys.map((k) => [...issue.path, k]) : [issue.path]
     const detail = issue.code === 'unrecognized_keys' ? 'is not a known member' : issue.message
@@ -224,11 +229,18 @@ export function invalid(error: z.core.$ZodError, where: 'pointer' | 'parameter')
       where === 'pointer' ? { pointer: pointer(path), detail } : { parameter: String(path[0]), detail },
     )
   })
-  const summary = errors
-    .map((e) => `${e.parameter ?? e.pointer?.replace(/^#\/?/, '')}: ${e.detail}`)
-    .join('; ')
-  return new Problem(422, summary, { errors })
+  const errors = faults.slice(0, MOST_FAULTS)
+  const texts = errors.map((e) => `${e.parameter ?? e.pointer?.replace(/^#\/?/, '')}: ${e.detail}`)
+  if (faults.length > errors.length) texts.push(`and ${faults.length - errors.length} more`)
+  return new Problem(422, texts.join('; '), { errors })
 }
 
-const pointer = (path: readonly PropertyKey[]): string =>
-  `#${path.map((p) => `/${String(p).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')}`
+const pointer = (path: readonly PropertyKey[]): string => `#${path.map((p) => `/${nameOf(p)}`).join('')}`
+
+/** As it stands in a JSON pointer, but for what is too long or controls a terminal. */
+const nameOf = (key: PropertyKey): string => {
+  const name = String(key)
+  const shown =
+    name.length > MOST_NAME ? `${[...name.slice(0, 2 * MOST_NAME)].slice(0, MOST_NAME).join('')}…` : name
+  return printable(shown).replaceAll('~', '~0').replaceAll('/', '~1')
+}

@@ -6,7 +6,7 @@ import { text } from './values.ts'
 
 const fault = z
   .strictObject({
-    pointer: text(1000).optional().openapi({ description: 'A member of the body, by JSON pointer.' }),
+    pointer: text(2000).optional().openapi({ description: 'A member of the body, by JSON pointer.' }),
     parameter: text(200).optional().openapi({ description: 'A parameter of the path, query or headers.' }),
     detail: text(2000),
   })
@@ -20,7 +20,11 @@ const problem = z
     detail: text(),
     instance: text(4000).openapi({ format: 'uri-reference' }),
     request_id: text(128).openapi({ description: 'As in the header X-Request-Id, and in the log.' }),
-    errors: z.array(fault).max(10_000).optional(),
+    errors: z
+      .array(fault)
+      .max(1000)
+      .optional()
+      .openapi({ description: 'Of invalid values the first hundred.' }),
   })
   .openapi('Problem', { description: 'RFC 9457.' })
 
