@@ -6,20 +6,23 @@ import { test } from 'node:test'
 import { readAnchors } from '../../api/audit/anchor.ts'
 import { type Finding, verify } from '../../api/audit/verify.ts'
 import { auditHead, auditPages } from '../../api/sql/audit.ts'
+import type { Query } from '../../api/sql/database.ts'
 import { appendAudit } from '../../schemas/audit.ts'
+import { withClient } from '../../schemas/database.ts'
 import { freshDatabase, query, type Scope } from '../harness.ts'
 import { open } from './api-rows.ts'
 import { runCommand } from './commands.ts'
 import { connectedQuery } from './queries.ts'
 
 /** What verify finds, from a snapshot of its own. */
-async function findings(t: Scope, url: string, anchors: Parameters<typeof verify>[2] = []) {
-  const run = await connectedQuery(t, url)
-  await run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-  const verdict = await verify(auditPages(run), await auditHead(run), anchors)
-  await run('COMMIT')
-  return verdict
-}
+const findings = (url: string, anchors: Parameters<typeof verify>[2] = []) =>
+  withClient({ connectionString: url, application_name: 'weir-test' }, async (client) => {
+    const run: Query = async (text, values) => (await client.query(text, values)).rows
+    await run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    const verdict = await verify(auditPages(run), await auditHead(run), anchors)
+    await run('COMMIT')
+    return verdict
+  })
 
 const short = (found: Finding[]) => found.map(({ kind, seq, to }) => [kind, seq, to])
 
@@ -55,11 +58,11 @@ const asOwner = (url: string, sql: string) =>
 
 test('a chain that nobody altered is whole, and its hashes are the same in SQL and in TypeScript', async (t) => {
   const url = await audited(t, 60)
-  const { rows, head, findings: found } = await findings(t, url)
+  const { rows, head, findings: found } = await findings(url)
   assert.deepEqual(found, [])
   assert.equal(rows, 60)
   assert.equal(head?.seq, 60)
-  const empty = await findings(t, await freshDatabase(t))
+  const empty = await findings(await freshDatabase(t))
   assert.deepEqual([empty.rows, empty.findings], [0, []])
 })
 
@@ -81,7 +84,7 @@ test('nobody can change, remove or truncate rows, or move the head, by plain sta
     `INSERT INTO status_audit (action, actor, seq, hash, previous_hash, changed_at)
      VALUES ('key.create', 'x', 77, '\\x00', '\\x00', '2020-01-01')`,
   )
-  assert.deepEqual((await findings(t, url)).findings, [])
+  assert.deepEqual((await findings(url)).findings, [])
   const [{ recent }] = await query<{ recent: boolean }>(
     url,
     `SELECT changed_at > now() - interval '1 minute' AS recent FROM status_audit WHERE seq = 6`,
@@ -162,7 +165,7 @@ test('verify names what the owner of the tables did to the chain', async (t) => 
     await t.test(what, async (t) => {
       const url = await audited(t, 20)
       await asOwner(url, sql)
-      assert.deepEqual(short((await findings(t, url)).findings), expected)
+      assert.deepEqual(short((await findings(url)).findings), expected)
     })
   }
 })
@@ -188,7 +191,7 @@ test('a chain that was written anew from some row on, head and all, is found by 
   assert.match(whole.errors, /^21 rows, compared with 2 anchors: the chain is whole$/m)
 
   await asOwner(url, `UPDATE status_audit SET actor = 'somebody else' WHERE seq = 7; ${REWRITE(7)}`)
-  assert.deepEqual((await findings(t, url)).findings, [])
+  assert.deepEqual((await findings(url)).findings, [])
   const found = await runCommand(url, 'audit', 'verify', '--anchor', file, '--json')
   assert.equal(found.code, 1)
   assert.deepEqual(short(found.json().findings), [
@@ -199,7 +202,7 @@ test('a chain that was written anew from some row on, head and all, is found by 
     url,
     `DELETE FROM status_audit WHERE seq > 15; UPDATE audit_head SET (seq, hash) = (SELECT seq, hash FROM status_audit WHERE seq = 15)`,
   )
-  assert.deepEqual((await findings(t, url)).findings, [])
+  assert.deepEqual((await findings(url)).findings, [])
   const cut = await runCommand(url, 'audit', 'verify', '--anchor', file)
   assert.equal(cut.code, 1)
   assert.match(cut.out, /row 20 was anchored and is missing.*row 21 was anchored and is missing/s)
@@ -224,11 +227,11 @@ test('writers at the same time make one chain without a gap, also when some roll
     }
   })
   while (done < 900) {
-    const { findings: found } = await findings(t, url)
+    const { findings: found } = await findings(url)
     assert.deepEqual(found, [])
   }
   await Promise.all(writing)
-  const { rows, findings: found } = await findings(t, url)
+  const { rows, findings: found } = await findings(url)
   assert.deepEqual([rows, found], [1000, []])
   const [{ ordered }] = await query<{ ordered: boolean }>(
     url,
@@ -288,6 +291,6 @@ test('rows from before the chain become its beginning', async (t) => {
   )
   await query(url, upward)
   await appendAudit(await connectedQuery(t, url), 'key.revoke', 'x', {})
-  const { rows, findings: found } = await findings(t, url)
+  const { rows, findings: found } = await findings(url)
   assert.deepEqual([rows, found], [31, []])
 })
