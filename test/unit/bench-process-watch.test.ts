@@ -22,15 +22,17 @@ test('each phase of a process has its own facts', { skip: process.platform !== '
   watch.begin('small')
   const small = watch.facts('small').peak_mb
   watch.begin('large')
-  const bytes = Buffer.alloc(300 * 2 ** 20, 1)
+  const bytes = Buffer.alloc(100 * 2 ** 20, 1)
   await sleep(250)
   const large = watch.facts('large')
   assert.ok(
-    large.peak_mb > small + 100, // the system may take back what else is idle meanwhile
+    large.peak_mb > small + 90,
     `${large.peak_mb} MB with ${bytes.length} bytes more than ${small} MB`,
   )
   assert.ok(watch.facts('small').peak_mb < small + 1)
-  assert.ok(watch.highWaterMb() >= large.peak_mb)
+  // Both are the kernel's estimates, each counted a little late for every thread (proc_pid_status(5): "inaccurate").
+  const highWater = watch.highWaterMb()!
+  assert.ok(highWater >= large.peak_mb - 2, `${highWater} MB at most, and ${large.peak_mb} MB seen`)
   assert.ok(large.handles > 2)
   assert.throws(() => watch.facts('never'), /was not watched in the phase "never"/)
 })
