@@ -1,14 +1,8 @@
 import type pg from 'pg'
 import { nextCursor } from '../api/routes/anomaly-pages.ts'
 import { accountTransactions } from '../api/sql/accounts.ts'
-import {
-  type AnomalyFilter,
-  earlierAnomalies,
-  findAnomaly,
-  type ListedItem,
-  listAnomalies,
-  type Order,
-} from '../api/sql/anomalies.ts'
+import { earlierAnomalies, findAnomaly, type ListedItem, listAnomalies } from '../api/sql/anomalies.ts'
+import type { AnomalyFilter, Order } from '../api/sql/anomaly-filter.ts'
 import { changeStatuses } from '../api/sql/bulk-statuses.ts'
 import type { Database, Query } from '../api/sql/database.ts'
 import { listModels, listRuleSets } from '../api/sql/registry.ts'
@@ -75,6 +69,13 @@ export async function callsOf(query: Query, sizes: Sizes): Promise<Call[]> {
       bare: ({ query }, n, client) =>
         listAnomalies(query, { account: account(n, client) }, { limit: LIMIT + 1 }),
     },
+    page('by amount, none there', { min_amount: '999999999' }),
+    page('by amount, many', { min_amount: '100', max_amount: '200' }),
+    page('by reason and hours', {
+      reason: 'MODEL',
+      from: '2025-11-15T08:00:00Z',
+      to: '2025-11-15T20:00:00Z',
+    }),
     {
       name: 'one anomaly',
       request: (n, client) => get(`${LIST}/${anomaly(n, client)}`),

@@ -13,6 +13,7 @@ import { measureRecovery, type RecoveryOptions } from './recovery.ts'
 import { renderRecovery } from './recovery-report.ts'
 import { renderText, writeReport } from './report.ts'
 import { scaleCommand } from './scale-command.ts'
+import { servingCommand } from './serving-command.ts'
 import { measureStages, type StagesOptions } from './stages.ts'
 import { renderStages } from './stages-report.ts'
 import { streamCommand } from './stream-command.ts'
@@ -29,6 +30,7 @@ export function command(): Command {
     scaleCommand(),
     streamCommand(),
     apiCommand(),
+    servingCommand(),
   ]
   const bench = new Command().description('Measure Weir on this machine, beside what bounds it.')
   for (const measurement of measurements) bench.addCommand(measurement)
@@ -179,7 +181,7 @@ function latencyCommand(): Command {
       '--warm-up-seconds <n>',
       'at the same rate before that; its records do not count',
       wholeNumber(0),
-      5,
+      20,
     )
     .option('--runs <n>', 'times to measure each rate; the medians are reported', wholeNumber(1), 1)
     .option('--accounts <n>', 'accounts that the transactions are of', wholeNumber(1), 50_000)

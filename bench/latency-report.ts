@@ -21,12 +21,14 @@ export interface RateRun extends LatencySent {
   p99_ms: number
   p999_ms: number
   max_ms: number
+  /** Seconds of the measurement, from 0 on, the one with the highest latency first. */
+  slowest_seconds: { second: number; p50_ms: number; max_ms: number }[]
   /** Processor time of the pipeline's own process for each transaction, microseconds; null off Linux, and with WORKERS. */
   pipeline_cpu_us: number | null
 }
 
 /** Medians of the runs; of `max_ms` the highest. */
-export interface RateFigures extends RateRun {
+export interface RateFigures extends Omit<RateRun, 'slowest_seconds'> {
   /** p50_ms, divided by the idle single record's. */
   times_idle_p50: number
 }
@@ -61,7 +63,7 @@ const MEDIANS = [
 export function summariseLatency(idle: Idle, runs: RateRun[], context: LatencyContext): LatencyReport {
   const rates = [...new Set(runs.map(({ rate }) => rate))].map((rate): RateFigures => {
     const own = runs.filter((run) => run.rate === rate)
-    const figures = { ...own[0] }
+    const { slowest_seconds: _, ...figures } = own[0]
     for (const name of MEDIANS) figures[name] = rounded(median(own.map((run) => run[name])))
     return {
       ...figures,

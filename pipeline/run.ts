@@ -129,6 +129,8 @@ export async function runStages(
       (lastDay) => allStored(source, lastDay),
       log,
     ),
+    // With a delay of a day what becomes known tomorrow is still coming.
+    canExpect: settings.LABEL_DELAY_DAYS > 1,
     log,
     closing: closing.signal,
   })

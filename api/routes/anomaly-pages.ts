@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { decodeCursor, encodeCursor, exactTime, placeId } from '../cursor.ts'
-import type { AnomalyFilter, ListedItem, Order, Place } from '../sql/anomalies.ts'
+import type { ListedItem, Place } from '../sql/anomalies.ts'
+import type { AnomalyFilter, Order } from '../sql/anomaly-filter.ts'
 import type { Item } from '../sql/items.ts'
 
 /** Ranks are negated scores, -1..0, or negated losses; nothing else may reach the statement. */

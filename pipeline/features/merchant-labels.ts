@@ -10,6 +10,8 @@ export interface References {
   get(day: number): ReferenceDay | null | undefined
   /** All of these days, earliest first: each may be made of the one before. */
   load(days: readonly number[]): Promise<(ReferenceDay | null)[]>
+  /** Told that the day will be needed soon: what takes long is begun, so that nobody waits for it then. */
+  expect?(day: number): void
 }
 
 /** For a stream without labels. */

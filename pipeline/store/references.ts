@@ -21,6 +21,8 @@ export interface StoredReferencesOptions {
    * @param isBlocked true when the last try ended at a lock
    */
   ensure: (days: readonly number[], isBlocked: boolean) => Promise<(ReferenceDay | null)[]>
+  /** Whether a day's reference can be built before the day begins. */
+  canExpect: boolean
   log: Logger
   closing: AbortSignal
 }
@@ -31,6 +33,8 @@ export class StoredReferences implements References {
   /** By day, the one that was loaded last at the end. */
   readonly #loaded = new Map<number, ReferenceDay>()
   #bytes = 0
+  /** The day that is expected, and the end of the only try to have it before it is needed. */
+  #expected = { day: Number.NaN, tried: Promise.resolve() }
   /** True while the database is waited for, after an error. */
   isWaiting = false
   /** True while days are loaded, or built, which takes minutes where they are large. */
@@ -51,13 +55,29 @@ export class StoredReferences implements References {
   async load(days: readonly number[]): Promise<(ReferenceDay | null)[]> {
     this.isLoading = true
     try {
-      const references = await this.#ensure(days)
-      for (const reference of references) if (reference !== null) this.#keep(reference)
-      return references
+      if (days.includes(this.#expected.day)) await this.#expected.tried
+      const known = days.map((day) => this.#loaded.get(day))
+      const missing = days.filter((_, i) => known[i] === undefined)
+      const found = missing.length === 0 ? [] : await this.#ensure(missing)
+      for (const reference of found) if (reference !== null) this.#keep(reference)
+      return known.map((reference) => reference ?? found.shift()!)
     } finally {
       this.isWaiting = false
       this.isLoading = false
     }
+  }
+
+  /** What fails here is tried again, and told, when the day is there. */
+  expect(day: number): void {
+    const { ensure, canExpect, log } = this.#options
+    if (!canExpect || this.#loaded.has(day) || this.#expected.day === day) return
+    const tried = ensure([day], false).then(
+      ([reference]) => {
+        if (reference !== null) this.#keep(reference)
+      },
+      (error) => log.debug({ err: error, day: isoDay(day) }, 'no reference yet of a day to come'),
+    )
+    this.#expected = { day, tried }
   }
 
   #keep(reference: ReferenceDay): void {

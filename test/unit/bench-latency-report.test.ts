@@ -40,6 +40,7 @@ const run = (rate: number, p50: number, max = 90): RateRun => ({
   p99_ms: 4 * p50,
   p999_ms: 8 * p50,
   max_ms: max,
+  slowest_seconds: [],
   pipeline_cpu_us: 20.5,
 })
 

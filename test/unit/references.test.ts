@@ -10,7 +10,7 @@ import { features } from '../../pipeline/stages/features.ts'
 import { StoredReferences, type StoredReferencesOptions } from '../../pipeline/store/references.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { ownership } from '../support/batches.ts'
-import { DAY, NOON, transaction } from '../support/transactions.ts'
+import { DAY, HOUR, NOON, transaction } from '../support/transactions.ts'
 
 const TODAY = Math.floor(NOON / DAY)
 const DELAY = 7
@@ -24,8 +24,8 @@ function referenceOf(day: number) {
 
 const storedReferences = (
   ensure: StoredReferencesOptions['ensure'],
-  { closing = new AbortController().signal } = {},
-) => new StoredReferences({ ensure, log: createLogger('test', 'silent'), closing })
+  { closing = new AbortController().signal, canExpect = true } = {},
+) => new StoredReferences({ ensure, canExpect, log: createLogger('test', 'silent'), closing })
 
 const failure = (code: string) => Object.assign(new Error(`failed with ${code}`), { code })
 
@@ -119,4 +119,50 @@ test('a batch waits for its days before it touches any state, and keeps them tho
   assert.ok(!(stage(next) instanceof Promise), 'what is loaded is not waited for')
   const forgetful = features({ get: () => undefined, load: async (days) => days.map(referenceOf) })
   assert.ok(!(forgetful(batch) instanceof Promise), 'it is judged again by what it has')
+})
+
+/** A batch of one transaction, so many hours after the day began. */
+function batchAt(owner: ReturnType<typeof ownership>, hours: number) {
+  const batch = createBatch(owner, 0, 1, [])
+  batch.transactions = [transaction({ timestamp: TODAY * DAY + hours * HOUR })]
+  return batch
+}
+
+test("the next day's reference is made before the day begins, once, and nobody waits for it", async () => {
+  const asked: number[] = []
+  const building = Promise.withResolvers<void>()
+  const references = storedReferences(async (days) => {
+    asked.push(...days)
+    if (days[0] > TODAY) await building.promise
+    return days.map(referenceOf)
+  })
+  const stage = features(references)
+  const owner = ownership()
+  await stage(batchAt(owner, 17.9))
+  assert.deepEqual(asked, [TODAY])
+  assert.ok(!(stage(batchAt(owner, 18)) instanceof Promise), 'a day to come holds nobody up')
+  assert.ok(!(stage(batchAt(owner, 23.9)) instanceof Promise))
+  assert.deepEqual([asked, references.isLoading], [[TODAY, TODAY + 1], false])
+  const early = stage(batchAt(owner, 24))
+  assert.ok(early instanceof Promise, 'who comes before it is ready waits')
+  assert.ok(references.isLoading)
+  building.resolve()
+  await early
+  assert.ok(!(stage(batchAt(owner, 25)) instanceof Promise))
+  assert.deepEqual(asked, [TODAY, TODAY + 1])
+})
+
+test('a day to come whose reference cannot be had is asked for again when it is there', async () => {
+  let tries = 0
+  const references = storedReferences(async (days) => {
+    if (++tries === 1) throw failure('ECONNREFUSED')
+    return days.map(referenceOf)
+  })
+  references.expect(TODAY)
+  references.expect(TODAY)
+  const [reference] = await references.load([TODAY])
+  assert.equal(references.get(TODAY), reference)
+  assert.deepEqual([tries, references.isWaiting], [2, false])
+  const daily = storedReferences(() => assert.fail('its transactions are still coming'), { canExpect: false })
+  daily.expect(TODAY)
 })
