@@ -37,7 +37,7 @@ export const shape = {
   REGISTER_SCHEMAS: flag.optional(),
   DATABASE_URL: url('postgres:', 'postgresql:').optional(),
 
-  BATCH_MAX_RECORDS: positive.max(100_000).default(1000),
+  BATCH_MAX_RECORDS: positive.max(100_000).default(5000),
   COMMIT_MAX_RECORDS: positive.max(1_000_000).default(10_000),
   QUEUE_BATCHES: positive.max(1000).default(2),
   LANES: positive.max(64).default(3),

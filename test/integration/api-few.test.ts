@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { query } from '../harness.ts'
+import { json } from '../unit/api-app.ts'
+import { ANOMALIES, open } from './api-rows.ts'
+
+/** More than are read and sorted sooner than a queue is walked for them. */
+const ROWS = 6000
+
+/** Of each kind of condition one that many have, one that few have, and one that none has. */
+const CONDITIONS = {
+  terms: ['', 'category=Many', 'category=Few', 'merchant=M-none', 'category=Many&account=ACC-7'],
+  amounts: ['', 'min_amount=10&max_amount=19.99', 'min_amount=1000', 'max_amount=0.5'],
+  times: ['', 'from=2026-09-01T00:00:00Z', 'from=2026-11-20T00:00:00Z&to=2026-11-20T01:00:00Z'],
+  rest: ['', 'order=loss&min_score=0.9', 'status=FRAUD,NEW'],
+}
+
+const paths = (): string[] =>
+  Object.values(CONDITIONS).reduce(
+    (all, choices) => all.flatMap((path) => choices.map((choice) => `${path}${choice && `&${choice}`}`)),
+    ['limit=1000'],
+  )
+
+test('a list is the same whether an index finds the few or the queues are walked', async (t) => {
+  const { call, url } = await open(t, [], { env: { RATE_LIMIT_READ: '1000000' } })
+  await query(url, `SELECT ensure_transactions_partition(('2026-' || m || '-01')::timestamptz) FROM generate_series(9, 11) m`)
+  await query(
+    url,
+    `INSERT INTO transactions
+     SELECT 't-' || n, 'ACC-' || n % 900, '2026-09-01'::timestamptz + n * interval '20 minutes',
+            CASE WHEN n % 100 = 0 THEN 1000 + n ELSE 10 + n % 10 END, 'EUR', 'M-1',
+            CASE WHEN n % 90 = 0 THEN 'Few' ELSE 'Many' END, '', 'ATM', NULL, 0.7 + (n % 31) * 0.01, TRUE, 'MODEL',
+            '[{"code":"MODEL"}]', '{}', (ARRAY['NEW','INVESTIGATED','FRAUD','DISMISSED',NULL])[1 + n % 5], 'r', 'm', 0, n
+     FROM generate_series(1, ${ROWS}) n`,
+  )
+  const lists = await Promise.all(paths().map((path) => list(call, path)))
+  const shown = new Set(lists.map(({ ids }) => ids.length))
+  assert.ok([...shown].some((n) => n === 0) && shown.has(1000), [...shown].join())
+  // The same without any index that could find the few.
+  await query(url, 'DROP INDEX transactions_anomaly_amount, transactions_anomaly_terms, transactions_anomaly_time')
+  for (const { path, ids } of lists) assert.deepEqual((await list(call, path)).ids, ids, path)
+  for (const { path, ids } of lists) assert.deepEqual(ids, await expected(url, path), path)
+})
+
+async function list(call: Awaited<ReturnType<typeof open>>['call'], path: string) {
+  const answer = await json(call('GET', `${ANOMALIES}?${path}`))
+  return { path, ids: answer.data.map((item: { transaction_id: string }) => item.transaction_id) as string[] }
+}
+
+/** The list by the plainest statement that there is. */
+async function expected(url: string, path: string): Promise<string[]> {
+  const of = new URLSearchParams(path)
+  const has = (name: string, sql: (value: string) => string) => {
+    const value = of.get(name)
+    return value === null ? 'TRUE' : sql(`'${value}'`)
+  }
+  const rows = await query<{ transaction_id: string }>(
+    url,
+    `SELECT transaction_id FROM transactions WHERE is_anomaly
+       AND ${has('category', (v) => `merchant_category = ${v}`)} AND ${has('merchant', (v) => `merchant_id = ${v}`)}
+       AND ${has('account', (v) => `account_id = ${v}`)} AND ${has('min_amount', (v) => `amount >= ${v}`)}
+       AND ${has('max_amount', (v) => `amount <= ${v}`)} AND ${has('from', (v) => `timestamp >= ${v}`)}
+       AND ${has('to', (v) => `timestamp < ${v}`)} AND ${has('min_score', (v) => `score >= ${v}::real`)}
+       AND ${has('status', (v) => `coalesce(status, 'NEW') = ANY(string_to_array(${v}, ','))`)}
+     ORDER BY ${of.has('order') ? 'round(amount * score::numeric, 4)' : 'score'} DESC, timestamp, transaction_id LIMIT 1000`,
+  )
+  return rows.map(({ transaction_id }) => transaction_id)
+}
