@@ -1,7 +1,6 @@
 import autocannon from 'autocannon'
 import type pg from 'pg'
 import type { Database, Query } from '../api/sql/database.ts'
-import { prepared } from '../api/sql/prepared.ts'
 import type { Call } from './api-calls.ts'
 import type { ApiProcess } from './api-process.ts'
 import { Latencies } from './latencies.ts'
@@ -102,14 +101,14 @@ export async function loadBare(
 
 /** `pg` and nothing else: no bounds, no probes. */
 function bareDatabase(pool: pg.Pool): Pick<Database, 'query' | 'transaction'> {
-  const query: Query = async (text, values) => (await pool.query(prepared(text, values))).rows
+  const query: Query = async (text, values) => (await pool.query(text, values)).rows
   return {
     query,
     async transaction(work) {
       const client = await pool.connect()
       try {
         await client.query('BEGIN')
-        const result = await work(async (text, values) => (await client.query(prepared(text, values))).rows)
+        const result = await work(async (text, values) => (await client.query(text, values)).rows)
         await client.query('COMMIT')
         client.release()
         return result

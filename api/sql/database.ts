@@ -1,5 +1,4 @@
 import pg from 'pg'
-import { prepared } from './prepared.ts'
 
 /**
  * The API's way to PostgreSQL: every query is bounded in time and every failure is one of two kinds, so that a
@@ -83,7 +82,7 @@ const queryOn =
   (client: pg.PoolClient, longestMs: number): Query =>
   async (text, values) => {
     try {
-      return (await within(longestMs, client.query(prepared(text, values)))).rows
+      return (await within(longestMs, client.query(text, values))).rows
     } catch (error) {
       throw classify(error as Error)
     }
