@@ -19,7 +19,14 @@ const context = {
   requests: 500,
   seconds: 20,
   mix: 'half of this, half of that',
-  host: { platform: 'linux x64', cores: 2, cpu: 'Some CPU', memory_gib: 24, node: '24.21.0', load_before: 0.5 },
+  host: {
+    platform: 'linux x64',
+    cores: 2,
+    cpu: 'Some CPU',
+    memory_gib: 24,
+    node: '24.21.0',
+    load_before: 0.5,
+  },
   postgres: '18.4',
 }
 
@@ -55,5 +62,8 @@ test('twenty calls in turn are the mix, and no two clients change the same anoma
           .map(({ path }) => path),
       ),
   )
-  assert.equal(changed.reduce((all, one) => all.union(one)).size, changed.reduce((sum, { size }) => sum + size, 0))
+  assert.equal(
+    changed.reduce((all, one) => all.union(one)).size,
+    changed.reduce((sum, { size }) => sum + size, 0),
+  )
 })
