@@ -13,6 +13,7 @@ export const QUICK: Record<string, string> = {
   growth: '--rows 0,100000 --accounts 10000 --records 50000 --runs 1',
   stream: '--clients 20 --idle 5 --events 1000 --event-bytes 10000',
   api: '--rows 50000 --anomalies 5000 --accounts 1000 --seconds 1 --warm-up-seconds 0',
+  keys: '--rounds 500',
   scale: '--workers 1,2 --partitions 6 --records 200000 --runs 1',
 }
 
