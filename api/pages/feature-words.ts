@@ -55,11 +55,11 @@ export const FEATURE_WORDS: Record<string, { label: string; unit: Unit }> = {
   weekday_share: { label: 'its transactions on this day of the week', unit: 'share' },
 
   merchant_known_30d: { label: 'the merchant’s known transactions, 30 days', unit: 'count' },
-  merchant_risk_30d: { label: 'frauds among those', unit: 'share' },
+  merchant_risk_30d: { label: 'frauds among the merchant’s known ones', unit: 'share' },
   merchant_plain_frauds_28d: { label: 'the merchant’s frauds of ordinary amounts, 28 days', unit: 'count' },
   run_frauds: { label: 'the merchant’s frauds in a row', unit: 'count' },
-  run_age_days: { label: 'since the first of those', unit: 'days' },
-  run_slack_days: { label: 'from the last genuine one to the first of those', unit: 'days' },
+  run_age_days: { label: 'since the first fraud of that row', unit: 'days' },
+  run_slack_days: { label: 'from the last genuine one to that row', unit: 'days' },
   known_gap_days: { label: 'since the merchant’s last known one', unit: 'days' },
   last_label: { label: 'the merchant’s last known one', unit: 'fraud or genuine' },
 
