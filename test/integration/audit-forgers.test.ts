@@ -7,10 +7,10 @@ import type { Anchor } from '../../api/audit/anchor.ts'
 import { verify } from '../../api/audit/verify.ts'
 import { auditHead, auditPages } from '../../api/sql/audit.ts'
 import type { Query } from '../../api/sql/database.ts'
-import { query, type Scope } from '../harness.ts'
+import { withClient } from '../../schemas/database.ts'
+import { query } from '../harness.ts'
 import { asOwner, audited, findings, forge, MANIPULATIONS, rewriteFrom, short } from './audit-chains.ts'
 import { runCommand } from './commands.ts'
-import { connectedQuery } from './queries.ts'
 
 test('verify names what the owner of the tables did to the chain', async (t) => {
   for (const [what, sql, expected] of MANIPULATIONS) {
@@ -32,16 +32,22 @@ const WAYS = {
 
 const blockOf = (way: string, sql: string): string => `DO $$ BEGIN ${way} ${sql}; END $$`
 
-/** Queries as the superuser of the test's own server. */
-async function asSuperuser(t: Scope, url: string): Promise<Query> {
+/**
+ * Runs with queries as the superuser of the test's own server, on a connection that is closed afterwards: nobody else may end
+ * it, and with it the database's end.
+ */
+function asSuperuser<T>(url: string, use: (run: Query) => Promise<T>): Promise<T> {
   const superuser = new URL(url)
   superuser.username = 'postgres'
-  const run = await connectedQuery(t, superuser.href)
-  const [{ usesuper }] = await run<{ usesuper: boolean }>(
-    'SELECT usesuper FROM pg_user WHERE usename = current_user',
-  )
-  assert.ok(usesuper)
-  return run
+  const options = { connectionString: superuser.href, application_name: 'weir-test' }
+  return withClient(options, async (client) => {
+    const run: Query = async (text, values) => (await client.query(text, values)).rows
+    const [role] = await run<{ usesuper: boolean }>(
+      'SELECT usesuper FROM pg_user WHERE usename = current_user',
+    )
+    assert.ok(role.usesuper)
+    return use(run)
+  })
 }
 
 /** What verify finds after it, in a transaction that is then rolled back: so one chain serves for many. */
@@ -57,10 +63,11 @@ async function foundAfter(run: Query, statement: string, anchors: Anchor[] = [])
 
 for (const [way, begin] of Object.entries(WAYS)) {
   test(`verify names what a superuser did to the chain by ${way}`, async (t) => {
-    const run = await asSuperuser(t, await audited(t, 20))
-    await assert.rejects(foundAfter(run, 'DELETE FROM status_audit'), /is append-only/)
-    for (const [what, sql, expected] of MANIPULATIONS)
-      assert.deepEqual(await foundAfter(run, blockOf(begin, sql)), expected, what)
+    await asSuperuser(await audited(t, 20), async (run) => {
+      await assert.rejects(foundAfter(run, 'DELETE FROM status_audit'), /is append-only/)
+      for (const [what, sql, expected] of MANIPULATIONS)
+        assert.deepEqual(await foundAfter(run, blockOf(begin, sql)), expected, what)
+    })
   })
 }
 
@@ -108,27 +115,29 @@ const anchorsAt = (run: Query, rows: number[]): Promise<Anchor[]> =>
 
 for (const [way, begin] of Object.entries(WAYS)) {
   test(`a chain that a superuser wrote anew by ${way} is whole, but for the anchors behind the row`, async (t) => {
-    const run = await asSuperuser(t, await audited(t, 20))
-    const anchors = await anchorsAt(run, [5, 10, 15, 20])
-    assert.equal(anchors.length, 4)
-    for (const [what, sql, told] of REWRITES) {
-      assert.deepEqual(await foundAfter(run, blockOf(begin, sql)), [], what)
-      const expected = told.map((seq) => ['anchor', seq, seq])
-      assert.deepEqual(await foundAfter(run, blockOf(begin, sql), anchors), expected, what)
-    }
+    await asSuperuser(await audited(t, 20), async (run) => {
+      const anchors = await anchorsAt(run, [5, 10, 15, 20])
+      assert.equal(anchors.length, 4)
+      for (const [what, sql, told] of REWRITES) {
+        assert.deepEqual(await foundAfter(run, blockOf(begin, sql)), [], what)
+        const expected = told.map((seq) => ['anchor', seq, seq])
+        assert.deepEqual(await foundAfter(run, blockOf(begin, sql), anchors), expected, what)
+      }
+    })
   })
 }
 
 test('npm run audit -- verify --anchor names the rows that a superuser’s chain differs in, and ends with 1', async (t) => {
   const url = await audited(t, 20)
-  const run = await asSuperuser(t, url)
   const directory = await mkdtemp(join(tmpdir(), 'weir-anchor-'))
   t.after(() => rm(directory, { recursive: true }))
   const file = join(directory, 'anchors.ndjson')
-  const anchors = await anchorsAt(run, [5, 10])
-  await writeFile(file, anchors.map((anchor) => `${JSON.stringify(anchor)}\n`).join(''))
   const edit = `UPDATE status_audit SET note = 'never said' WHERE seq = 7; ${rewriteFrom(7)}`
-  await run(blockOf(WAYS['SET session_replication_role = replica'], edit))
+  await asSuperuser(url, async (run) => {
+    const anchors = await anchorsAt(run, [5, 10])
+    await writeFile(file, anchors.map((anchor) => `${JSON.stringify(anchor)}\n`).join(''))
+    await run(blockOf(WAYS['SET session_replication_role = replica'], edit))
+  })
   const [{ note }] = await query<{ note: string }>(url, 'SELECT note FROM status_audit WHERE seq = 7')
   assert.equal(note, 'never said')
   assert.equal((await runCommand(url, 'audit', 'verify')).code, 0)
