@@ -15,6 +15,7 @@ export const QUICK: Record<string, string> = {
   api: '--rows 50000 --anomalies 5000 --accounts 1000 --seconds 1 --warm-up-seconds 0',
   serving:
     '--rate 1000 --requests 50 --clients 2 --seconds 3 --warm-up-seconds 1 --rows 50000 --anomalies 5000 --accounts 1000 --stream-accounts 1000',
+  keys: '--rounds 500',
   scale: '--workers 1,2 --partitions 6 --records 200000 --runs 1',
 }
 

@@ -4,6 +4,7 @@ import { allCommand } from './all.ts'
 import { apiCommand } from './api-command.ts'
 import { interruptibly, progress, wholeNumber, wholeNumbers } from './command-parts.ts'
 import { growthCommand } from './growth-command.ts'
+import { keysCommand } from './keys-command.ts'
 import { type LatencyOptions, measureLatency } from './latency.ts'
 import { renderLatency } from './latency-report.ts'
 import { measureOutage, type OutageOptions } from './outage.ts'
@@ -31,6 +32,7 @@ export function command(): Command {
     streamCommand(),
     apiCommand(),
     servingCommand(),
+    keysCommand(),
   ]
   const bench = new Command().description('Measure Weir on this machine, beside what bounds it.')
   for (const measurement of measurements) bench.addCommand(measurement)

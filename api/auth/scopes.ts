@@ -4,8 +4,11 @@ import { Problem } from '../problems.ts'
 /** What a key of the environment may do. */
 export const ALL_SCOPES: ReadonlySet<Scope> = new Set(SCOPES)
 
-/** @throws Problem 403 when the caller's key lacks the scope; `admin` has all */
+/** Whether the caller's key has the scope; `admin` has all. */
+export const hasScope = (caller: Caller, scope: Scope): boolean =>
+  caller.scopes.has(scope) || caller.scopes.has('admin')
+
+/** @throws Problem 403 when it has not */
 export function requireScope(caller: Caller, scope: Scope): void {
-  if (!caller.scopes.has(scope) && !caller.scopes.has('admin'))
-    throw new Problem(403, `The key lacks the scope ${scope}.`)
+  if (!hasScope(caller, scope)) throw new Problem(403, `The key lacks the scope ${scope}.`)
 }

@@ -11,6 +11,9 @@ const DECISIONS: readonly { status: Status; word: string; key: string }[] = [
   { status: 'NEW', word: 'Reopen', key: 'r' },
 ]
 
+/** Why there are no buttons. */
+export const READ_ONLY = 'Your key may look, not decide: it lacks the scope triage.'
+
 export const detailPath = (item: VersionedItem): string =>
   `/anomalies/${encodeURIComponent(item.transaction_id)}?timestamp=${encodeURIComponent(item.timestamp)}`
 

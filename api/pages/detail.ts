@@ -1,11 +1,11 @@
 import { html } from 'hono/html'
 import type { Item, VersionedItem } from '../sql/items.ts'
 import type { StatusEntry } from '../sql/statuses.ts'
-import { decideForm, detailPath } from './decide.ts'
+import { decideForm, detailPath, READ_ONLY } from './decide.ts'
+import { featuresOf } from './features.ts'
 import {
   channelWord,
   dayAndTime,
-  featuresOf,
   money,
   reasonsOf,
   scoreText,
@@ -20,10 +20,12 @@ interface DetailPage {
   history: StatusEntry[]
   /** The account's newest transactions; null when they could not be read in time. */
   timeline: Item[] | null
+  /** Whether the caller's key has the scope for it. */
+  mayDecide: boolean
 }
 
 /** One anomaly: what happened, why it was flagged, what the account does otherwise, and the decision. */
-export const detailPage = ({ item, history, timeline }: DetailPage): Html =>
+export const detailPage = ({ item, history, timeline, mayDecide }: DetailPage): Html =>
   layout({
     title: `${money(item.amount)} ${item.currency}, account ${item.account_id}`,
     session: true,
@@ -35,7 +37,7 @@ ${facts(item)}
 ${reasons(item)}
 </div>
 <div>
-${decision(item)}
+${decision(item, mayDecide)}
 ${historyCard(history)}
 </div>
 </div>
@@ -68,12 +70,16 @@ ${typeof reason.score === 'number' ? scoreBar(reason.score, severity(reason.scor
 <span>${reason.message || words(reason.code)}<small>${reason.code}</small></span></li>`,
 )}</ul></section>`
 
-const decision = (item: VersionedItem): Html => html`<section class="card"><h2>Decide</h2>
-${decideForm(
-  item,
-  detailPath(item),
-  html`<label for="note">Note, kept with the decision</label><textarea id="note" name="note" rows="3" maxlength="2000"></textarea>`,
-)}</section>`
+const decision = (item: VersionedItem, mayDecide: boolean): Html => html`<section class="card"><h2>Decide</h2>
+${
+  mayDecide
+    ? decideForm(
+        item,
+        detailPath(item),
+        html`<label for="note">Note, kept with the decision</label><textarea id="note" name="note" rows="3" maxlength="2000"></textarea>`,
+      )
+    : html`<p class="muted">${READ_ONLY}</p>`
+}</section>`
 
 const historyCard = (history: StatusEntry[]): Html => html`<section class="card"><h2>History</h2>
 ${history.length === 0 ? html`<p class="muted">No decision so far.</p>` : ''}
@@ -87,8 +93,8 @@ function features(item: VersionedItem): Html {
   const entries = featuresOf(item)
   if (entries.length === 0) return html``
   return html`<section class="card"><h2>The account at that time</h2><dl class="features">${entries.map(
-    ({ label, text }) => html`<div><dt>${label}</dt><dd>${text}</dd></div>`,
-  )}</dl></section>`
+    ({ name, label, text }) => html`<div><dt title="${name}">${label}</dt><dd>${text}</dd></div>`,
+  )}</dl><p class="muted">Amounts here are in the base currency.</p></section>`
 }
 
 const account = (item: VersionedItem, timeline: Item[] | null): Html => html`<section class="card">
@@ -96,10 +102,13 @@ const account = (item: VersionedItem, timeline: Item[] | null): Html => html`<se
 ${timeline === null ? html`<p class="muted">The account’s transactions could not be read in time.</p>` : timelineTable(item, timeline)}
 </section>`
 
-const timelineTable = (item: VersionedItem, timeline: Item[]): Html => html`<table class="timeline">
+const timelineTable = (
+  item: VersionedItem,
+  timeline: Item[],
+): Html => html`<div class="scroll" role="region" aria-label="Newest transactions" tabindex="0"><table class="timeline">
 <thead><tr><th scope="col">Time (UTC)</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Channel</th><th scope="col">Score</th><th scope="col">Status</th></tr></thead>
 <tbody>${timeline.map((entry) => timelineRow(entry, entry.transaction_id === item.transaction_id && entry.timestamp === item.timestamp))}</tbody>
-</table>`
+</table></div>`
 
 function timelineRow(entry: Item, current: boolean): Html {
   const { day, time } = dayAndTime(entry.timestamp)

@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import { STATUSES } from '../../schemas/transaction.ts'
 import type { VersionedItem } from '../sql/items.ts'
 import { assetPath } from './assets.ts'
-import { decideForm, detailPath } from './decide.ts'
+import { decideForm, detailPath, READ_ONLY } from './decide.ts'
 import {
   channelWord,
   dayAndTime,
@@ -27,6 +27,8 @@ interface QueuePage {
   pageSize: number
   /** Whether there are items after these. */
   more: boolean
+  /** Whether the caller's key has the scope for it. */
+  mayDecide: boolean
 }
 
 const SCORES = [0, 0.8, 0.9, 0.95]
@@ -47,13 +49,14 @@ export const queuePage = (page: QueuePage): Html =>
     session: true,
     head: html`<script src="${assetPath('queue.js')}" defer></script><noscript><meta http-equiv="refresh" content="10"></noscript>`,
     body: html`<div class="heading"><h1>Anomalies</h1><p class="live" id="live" hidden></p></div>
+${page.mayDecide ? '' : html`<p class="muted">${READ_ONLY}</p>`}
 ${filters(page.filter)}
 <p class="notice" id="notice" role="status" hidden></p>
 <div data-live>
 ${page.items.length === 0 ? nothing(page.filter) : table(page)}
 ${pager(page)}
 </div>
-<p class="muted keys" id="keys" hidden>With a row in focus: <kbd>j</kbd> <kbd>k</kbd> next and previous, <kbd>Enter</kbd> open, <kbd>i</kbd> investigate, <kbd>f</kbd> fraud, <kbd>d</kbd> dismiss.</p>`,
+<p class="muted keys" id="keys" hidden>With a row in focus: <kbd>j</kbd> <kbd>k</kbd> next and previous, <kbd>Enter</kbd> open${page.mayDecide ? html`, <kbd>i</kbd> investigate, <kbd>f</kbd> fraud, <kbd>d</kbd> dismiss` : ''}.</p>`,
   })
 
 const filters = (filter: QueueFilter): Html => html`<div class="filters">
@@ -76,13 +79,17 @@ const nothing = (filter: QueueFilter): Html => html`<div class="empty card">
 <p class="muted">${filter.offset > 0 ? html`<a href="${queuePath({ ...filter, offset: 0 })}">To the first page</a>` : 'New anomalies appear by themselves, the riskiest first.'}</p>
 </div>`
 
-const table = ({ filter, items }: QueuePage): Html => html`<div class="scroll"><table class="queue">
+const table = ({
+  filter,
+  items,
+  mayDecide,
+}: QueuePage): Html => html`<div class="scroll"><table class="queue">
 <caption class="hidden">Anomalies, the riskiest first</caption>
-<thead><tr><th scope="col">Score</th><th scope="col">Time (UTC)</th><th scope="col">Account</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Main reason</th><th scope="col">Status</th><th scope="col"><span class="hidden">Decide</span></th></tr></thead>
-<tbody>${items.map((item) => row(item, filter))}</tbody>
+<thead><tr><th scope="col">Score</th><th scope="col">Time (UTC)</th><th scope="col">Account</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Main reason</th><th scope="col">Status</th>${mayDecide ? html`<th scope="col"><span class="hidden">Decide</span></th>` : ''}</tr></thead>
+<tbody>${items.map((item) => row(item, filter, mayDecide))}</tbody>
 </table></div>`
 
-function row(item: VersionedItem, filter: QueueFilter): Html {
+function row(item: VersionedItem, filter: QueueFilter, mayDecide: boolean): Html {
   const { day, time } = dayAndTime(item.timestamp)
   const others = reasonsOf(item).length - 1
   return html`<tr data-key="${item.transaction_id} ${item.timestamp}">
@@ -94,7 +101,7 @@ function row(item: VersionedItem, filter: QueueFilter): Html {
 <td class="c-location cut" title="${item.location}">${item.location || '–'}<small>${channelWord(item.channel)}</small></td>
 <td class="c-reason"><a href="${detailPath(item)}">${mainReason(item)}</a>${others > 0 ? html` <small>+${others} more</small>` : ''}</td>
 <td class="c-status">${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</td>
-<td class="c-decide">${decideForm(item, queuePath(filter))}</td>
+${mayDecide ? html`<td class="c-decide">${decideForm(item, queuePath(filter))}</td>` : ''}
 </tr>`
 }
 

@@ -1,8 +1,9 @@
 import { type Context, Hono } from 'hono'
+import type { z } from 'zod'
 import type { Logger } from '../../schemas/log.ts'
 import { clientAddress, requestSite } from '../auth/client.ts'
 import { type Guard, requireSameSite } from '../auth/guard.ts'
-import { requireScope } from '../auth/scopes.ts'
+import { hasScope, requireScope } from '../auth/scopes.ts'
 import { loginRefusal, type Sessions } from '../auth/session.ts'
 import type { ApiSettings, Env } from '../context.ts'
 import type { Limits } from '../limits.ts'
@@ -38,6 +39,8 @@ interface PageDeps {
 
 const PAGE_SIZE = 50
 
+type Wanted = Omit<z.infer<typeof statusForm>, 'version' | 'back'> & { transaction_id: string; actor: string }
+
 /** The analysts' pages. They know sessions only: a key in a header is for programs. */
 export function pageRoutes(deps: PageDeps): Hono<Env> {
   const { database, guard, limits, sessions, settings } = deps
@@ -59,7 +62,10 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
       { limit: PAGE_SIZE + 1, offset: filter.offset },
     )
     const more = items.length > PAGE_SIZE
-    return c.html(queuePage({ filter, items: items.slice(0, PAGE_SIZE), pageSize: PAGE_SIZE, more }))
+    const mayDecide = hasScope(caller, 'triage')
+    return c.html(
+      queuePage({ filter, items: items.slice(0, PAGE_SIZE), pageSize: PAGE_SIZE, more, mayDecide }),
+    )
   })
 
   pages.post('/login', async (c) => {
@@ -94,7 +100,7 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
       statusHistory(database.query, item.transaction_id, item.timestamp),
       timelineInTime(deps, item.account_id, c.get('requestId')),
     ])
-    return c.html(detailPage({ item, history, timeline }))
+    return c.html(detailPage({ item, history, timeline, mayDecide: hasScope(c.get('caller'), 'triage') }))
   })
 
   pages.post('/anomalies/:transaction_id/status', async (c) => {
@@ -102,16 +108,21 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
     requireSameSite(c)
     const { transaction_id } = pathOf(c, transactionPath)
     const { version, back, ...change } = await formOf(c, statusForm)
+    const wanted = { ...change, transaction_id, actor: c.get('caller').actor }
     const outcome = await changeStatus(database, {
-      ...change,
-      transaction_id,
+      ...wanted,
       versions: [version],
-      actor: c.get('caller').actor,
       request_id: c.get('requestId'),
     })
-    requireDone(outcome)
+    if (outcome.kind !== 'stale' || !(await isDone(wanted))) requireDone(outcome)
     return c.redirect(localPath(back), 303)
   })
+
+  /** Whether this very session was the last to change it, and just so: a form that was sent twice, as by a double click. */
+  async function isDone({ transaction_id, timestamp, new_status, note, actor }: Wanted): Promise<boolean> {
+    const [last] = await statusHistory(database.query, transaction_id, timestamp)
+    return last?.actor === actor && last.new_status === new_status && last.note === (note ?? null)
+  }
 
   async function inSession(c: Context<Env>, kind: 'read' | 'write'): Promise<boolean> {
     const caller = await sessions.read(c)

@@ -121,6 +121,16 @@ test('an unknown id, a wrong secret, a wrong checksum and no key at all get the 
   assert.equal(answers.size, 1)
 })
 
+test('each key has a limit of its own', async (t) => {
+  const { bare, call, url } = await open(t, [], { env: { RATE_LIMIT_READ: '2' } })
+  const [one, other] = [await makeKey(t, url, ['read']), await makeKey(t, url, ['read'])]
+  const statusWith = async (key: string) => (await bare('GET', ANOMALIES, { 'X-API-Key': key })).status
+  assert.deepEqual([await statusWith(one.key), await statusWith(one.key)], [200, 200])
+  assert.equal(await statusWith(one.key), 429)
+  assert.equal(await statusWith(other.key), 200)
+  assert.equal((await call('GET', ANOMALIES)).status, 200)
+})
+
 test('a session may do what its key may, and ends with it', async (t) => {
   const { bare, url, statusOf } = await open(t, [{ id: 'T' }])
   const login = (key: string) => bare('POST', `${LOCAL}/login`, FORM, new URLSearchParams({ key }))

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createKey } from '../../api/auth/key-changes.ts'
+import type { Scope } from '../../api/context.ts'
 import { createClient } from '../../schemas/database.ts'
-import { query, type Scope, until } from '../harness.ts'
+import { type Scope as Ending, query, until } from '../harness.ts'
 import { cookieOf, KEY } from '../unit/api-app.ts'
 import { open } from './api-rows.ts'
+import { connectedQuery } from './queries.ts'
 
 const LOCAL = 'http://localhost:8000'
 
@@ -23,8 +26,29 @@ test('the queue page shows anomalies, escaped, with their reasons; the detail pa
   assert.equal((await bare('GET', `${LOCAL}/?status=OPEN`, { Cookie })).status, 422)
   const detail = await (await bare('GET', `${LOCAL}/anomalies/T%3C1%3E`, { Cookie })).text()
   assert.match(detail, /&lt;script&gt;/)
-  assert.match(detail, /standard deviations from it/)
+  assert.match(detail, /<dt title="deviation">amount, above that mean<\/dt><dd>–<\/dd>/)
   assert.doesNotMatch(detail, /<script>|<i>/)
+})
+
+test('a session whose key may only read sees no buttons, and why', async (t) => {
+  const { bare, url } = await open(t, [{ id: 'T' }])
+  const run = await connectedQuery(t, url)
+  const form = { 'Content-Type': 'application/x-www-form-urlencoded', 'Sec-Fetch-Site': 'same-origin' }
+  const made = (scopes: Scope[]) => createKey(run, { name: 'Test', scopes, expires_at: null }, 'test')
+  const keys = {
+    read: await made(['read']),
+    both: await made(['read', 'triage']),
+    admin: await made(['admin']),
+  }
+  for (const [name, { key }] of Object.entries(keys)) {
+    const Cookie = cookieOf(await bare('POST', `${LOCAL}/login`, form, new URLSearchParams({ key })))
+    for (const path of ['/', '/anomalies/T']) {
+      const page = await (await bare('GET', LOCAL + path, { Cookie })).text()
+      assert.match(page, /The amount is high\./)
+      assert.equal(page.includes('name="new_status"'), name !== 'read', `${name} ${path}`)
+      assert.equal(page.includes('it lacks the scope triage'), name === 'read', `${name} ${path}`)
+    }
+  }
 })
 
 test('a decision by form is audited under the session and leads back to the queue, never to another site', async (t) => {
@@ -69,8 +93,29 @@ test('a decision by form is audited under the session and leads back to the queu
   assert.equal(entry.note, 'lost card')
 })
 
+test('a form that was sent twice is done once, without a fault; of another session or with another word it is one', async (t) => {
+  const { bare, audit } = await open(t, [{ id: 'T' }])
+  const form = { 'Content-Type': 'application/x-www-form-urlencoded', 'Sec-Fetch-Site': 'same-origin' }
+  const session = async () =>
+    cookieOf(await bare('POST', `${LOCAL}/login`, form, new URLSearchParams({ key: KEY })))
+  const [mine, other] = [await session(), await session()]
+  const page = await (await bare('GET', `${LOCAL}/`, { Cookie: mine })).text()
+  const version = /name="version" value="(\d+)"/.exec(page)![1]
+  const send = async (Cookie: string, fields: Record<string, string>) => {
+    const body = new URLSearchParams({ timestamp: '2026-11-24T09:30:00.000Z', version, ...fields })
+    return (await bare('POST', `${LOCAL}/anomalies/T/status`, { ...form, Cookie }, body)).status
+  }
+  const fraud = { new_status: 'FRAUD', note: 'lost card' }
+  assert.deepEqual(await Promise.all([send(mine, fraud), send(mine, fraud)]), [303, 303])
+  assert.equal((await audit()).length, 1)
+  assert.equal(await send(other, fraud), 409)
+  assert.equal(await send(mine, { ...fraud, note: 'another' }), 409)
+  assert.equal(await send(mine, { new_status: 'DISMISSED' }), 409)
+  assert.equal((await audit()).length, 1)
+})
+
 /** Holds a month's table as `ALTER TABLE ... DETACH PARTITION` does. @returns lets it go */
-async function holdMonth(t: Scope, url: string, month: string): Promise<() => Promise<void>> {
+async function holdMonth(t: Ending, url: string, month: string): Promise<() => Promise<void>> {
   const client = createClient({ connectionString: url, application_name: 'weir-test' })
   client.on('error', () => {}) // the database is dropped before this test's other ends
   await client.connect()

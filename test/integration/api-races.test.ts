@@ -6,8 +6,12 @@ import { json } from '../unit/api-app.ts'
 import { ANOMALIES, open } from './api-rows.ts'
 import { runCommand } from './commands.ts'
 
-/** Two analysts at once, so often. A thousand were run by another number here: some 20 s. */
-const RACES = 200
+/** Two analysts at once, so often. `RACES=1000 npm test -- api-races` runs a thousand of them: some 20 s. */
+const RACES = Number(process.env.RACES ?? 200)
+assert.ok(
+  Number.isInteger(RACES) && RACES >= 10,
+  `RACES: got ${process.env.RACES}; expected a number from 10 on`,
+)
 
 test(`of two analysts at once each gets 200 or 409, nothing is overwritten unseen, and the chain is whole: ${RACES} races`, async (t) => {
   const { call, put, audit, url } = await open(t, [{ id: 'T' }], {

@@ -109,6 +109,29 @@ test('a model that cannot be served is refused, and the one in force stays', asy
   assert.equal((await run('', 'models', 'list')).code, 2)
 })
 
+test('what puts a model in force is audited, with who did it; what fails is not', async (t) => {
+  const database = await freshDatabase(t)
+  const [a, b] = [another(0.1), another(0.2)].map(versionOf)
+  for (const by of [0.1, 0.2]) await store(database, another(by))
+  await connected(database, (client) => activateModel(client, a, 'somebody'))
+  await connected(database, (client) => activateModel(client, b, 'somebody else'))
+  await assert.rejects(connected(database, (client) => activateModel(client, 'none', 'somebody')))
+  assert.equal((await run(database, 'models', 'rollback')).code, 0)
+  const entries = await query<{ action: string; actor: string; details: Record<string, unknown> }>(
+    database,
+    'SELECT action, actor, details FROM status_audit ORDER BY seq',
+  )
+  assert.deepEqual(
+    entries.slice(0, 2).map(({ action, actor, details }) => [action, actor, details.version]),
+    [
+      ['model.activate', 'somebody', a],
+      ['model.activate', 'somebody else', b],
+    ],
+  )
+  assert.deepEqual([entries.length, entries[2].action, entries[2].details.version], [3, 'model.rollback', a])
+  assert.match(entries[2].actor, /^command:/)
+})
+
 test('an active model of an earlier version is refused, and the shipped one is there to be activated instead', async (t) => {
   const database = await freshDatabase(t)
   const earlier = { ...another(0), features: ['amount_log'] }

@@ -47,6 +47,17 @@ test('the key is taken from X-API-Key and from Authorization: Bearer', async () 
   assert.equal((await bare('GET', '/metrics', { Authorization: `Bearer ${KEY}` })).status, 200)
 })
 
+test('a key in an address is none, and a login by an address is none', async () => {
+  const { bare } = testApp()
+  for (const name of ['key', 'api_key', 'apikey', 'X-API-Key', 'x-api-key', 'access_token', 'token']) {
+    assert.equal((await bare('GET', `/metrics?${name}=${KEY}`)).status, 401, name)
+    const login = await bare('POST', `${LOCAL}/login?${name}=${KEY}`, { ...FORM, ...SAME }, '')
+    assert.equal(login.headers.get('set-cookie'), null, name)
+  }
+  const link = await bare('GET', `${LOCAL}/?key=${KEY}`)
+  assert.equal(link.headers.get('set-cookie'), null)
+})
+
 test('on loopback outside production the session cookie is plain, HttpOnly and strict', async () => {
   const { bare } = testApp()
   const answer = await bare('POST', `${LOCAL}/login`, { ...FORM, ...SAME }, key(KEY))

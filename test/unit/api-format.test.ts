@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { dayAndTime, featuresOf, mainReason, money, reasonsOf, scoreText } from '../../api/pages/format.ts'
+import { dayAndTime, mainReason, money, reasonsOf, scoreText } from '../../api/pages/format.ts'
 import type { Item } from '../../api/sql/items.ts'
 
 const item = (fields: Partial<Item>): Item => fields as Item
@@ -39,14 +39,4 @@ test('the main reason is the sentence of alert_reason, else its code', () => {
   )
   assert.equal(mainReason(item({ alert_reason: 'HIGH_AMOUNT', reasons: null })), 'high amount')
   assert.equal(mainReason(item({ alert_reason: null, reasons: [] })), 'no reason recorded')
-})
-
-test('features are named for people, unknown ones last', () => {
-  const features = { other_thing: 'x', late: 0, deviation: null, amount: 12.34567 }
-  assert.deepEqual(featuresOf(item({ features })), [
-    { label: 'amount', text: '12.3457' },
-    { label: 'standard deviations from it', text: '–' },
-    { label: 'arrived late', text: 'no' },
-    { label: 'other thing', text: 'x' },
-  ])
 })

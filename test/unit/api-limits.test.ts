@@ -30,6 +30,17 @@ test('calls beyond the limit get 429 with the seconds to wait', async () => {
   assert.ok(wait > 50 && wait <= 60, String(wait))
 })
 
+test('unless told otherwise a minute has 100 reads, 30 changes, 100 looks at health and 30 at readiness', async () => {
+  const { call, bare } = testApp()
+  const policyOf = async (answer: Response | Promise<Response>) =>
+    (await answer).headers.get('ratelimit-policy')
+  assert.equal(await policyOf(call('GET', '/api/v1/anomalies')), '"read";q=100;w=60')
+  assert.equal(await policyOf(call('PUT', '/api/v1/anomalies/X')), '"write";q=30;w=60')
+  assert.equal(await policyOf(call('POST', '/api/v1/anomalies/status')), '"write";q=30;w=60')
+  assert.equal(await policyOf(bare('GET', '/health/live')), '"health";q=100;w=60')
+  assert.equal(await policyOf(bare('GET', '/health/ready')), '"ready";q=30;w=60')
+})
+
 test('reads, changes, health and readiness are counted apart', async () => {
   const { call, bare } = testApp({ env })
   const put = () =>

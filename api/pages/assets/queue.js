@@ -4,6 +4,8 @@
 const EVERY_MS = 5000
 /** Between two refreshes that the server's events ask for: each counts as a read. */
 const GAP_MS = 2000
+/** Two clicks within so long may be meant as one. */
+const DOUBLE_CLICK_MS = 500
 const live = () => document.querySelector('[data-live]')
 const rows = () => [...live().querySelectorAll('tr[data-key]')]
 const rowOf = (key) => rows().find((row) => row.dataset.key === key)
@@ -18,11 +20,38 @@ function swap(html) {
   if (fresh.innerHTML === live().innerHTML) return
   const known = new Set(rows().map((row) => row.dataset.key))
   const place = remember()
+  const before = underPointer()
   live().replaceWith(document.adoptNode(fresh))
   for (const row of rows()) row.classList.toggle('fresh', !known.has(row.dataset.key))
   added = rows().filter((row) => row.classList.contains('fresh')).length
   restore(place)
+  const after = underPointer()
+  if (after && after !== before) unsettledUntil = performance.now() + DOUBLE_CLICK_MS
 }
+
+// Where the pointer is, and until when its clicks do not count: another button has just come under it, which the second
+// click of a double click, or one that was on its way, was not meant for.
+const pointer = { x: -1, y: -1 }
+let unsettledUntil = 0
+
+for (const kind of ['pointermove', 'pointerdown'])
+  document.addEventListener(kind, ({ clientX, clientY }) => Object.assign(pointer, { x: clientX, y: clientY }))
+
+/** The button under the pointer, by its row and what it decides; nothing where there is none. */
+function underPointer() {
+  const button = document.elementFromPoint(pointer.x, pointer.y)?.closest('[data-live] button')
+  return button && `${button.closest('tr').dataset.key} ${button.value}`
+}
+
+document.addEventListener(
+  'click',
+  (event) => {
+    // A click by key, or by our shortcuts, has no count.
+    const byPointer = event.detail > 0 && event.target.closest('[data-live] button')
+    if (byPointer && performance.now() < unsettledUntil) event.preventDefault()
+  },
+  true,
+)
 
 function remember() {
   const focused = document.activeElement?.closest('tr[data-key]')
@@ -65,6 +94,8 @@ let asked = 0
 let added = 0
 // A refresh that was asked for before a decision must not undo what its answer shows.
 let decisions = 0
+/** Rows whose decision is on its way. */
+const deciding = new Set()
 
 async function refresh() {
   const before = decisions
@@ -103,19 +134,26 @@ function refreshSoon() {
 
 /** A decision without leaving the page; the answer is the queue after it. */
 async function decide(form, button) {
+  const row = form.closest('tr').dataset.key
+  // Twice by a double click, or a key that bounced: it would be refused as somebody else's change.
+  if (deciding.has(row)) return
+  deciding.add(row)
   const body = new URLSearchParams(new FormData(form, button))
-  decisions++
+  const own = ++decisions
   try {
     const answer = await fetch(form.action, { method: 'POST', body, headers: { Accept: 'text/html' } })
     const html = await answer.text()
     if (answer.ok) {
       tell('')
-      return swap(html)
+      // The answer to a later decision shows what this one did, too.
+      return own === decisions && swap(html)
     }
     tell(new DOMParser().parseFromString(html, 'text/html').getElementById('problem')?.textContent ?? 'It failed.')
     await refresh()
   } catch {
     tell('The decision was not sent: no connection. Try again.')
+  } finally {
+    deciding.delete(row)
   }
 }
 
@@ -132,6 +170,9 @@ document.addEventListener('keydown', (event) => {
   if (step !== undefined && (row || event.key === 'j')) {
     const next = rows()[row ? rows().indexOf(row) + step : 0]
     next?.querySelector('.c-reason a').focus()
+    event.preventDefault()
+  } else if (row && event.repeat && /^([a-z]|Enter)$/.test(event.key)) {
+    // A key that is held down decides, or opens, once.
     event.preventDefault()
   } else if (row && /^[a-z]$/.test(event.key)) {
     row.querySelector(`[data-key-press="${event.key}"]`)?.click()
