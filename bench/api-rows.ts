@@ -86,7 +86,8 @@ function insertOf(table: string, kind: keyof Pattern): string {
     account_id: `'account-' || abs(hashint8(n)::bigint) % $6::bigint`,
     timestamp: `date_trunc('milliseconds', to_timestamp($3::float8 + (n - 1 - $5::bigint) * $4::float8))`,
     kafka_partition: `n % ${PARTITIONS}`,
-    kafka_offset: `2 * n + ${isAnomaly ? 1 : 0}`,
+    // Below 0: a pipeline's recovery passes over them, as over what lies before a checkpoint.
+    kafka_offset: `-2 * n - ${isAnomaly ? 1 : 2}`,
     ...(isAnomaly
       ? { score: `(0.7 + 0.3 * ${mixed(1)})::real`, status: STATUS, amount: `amount * (1 + ${mixed(2)})` }
       : {}),
