@@ -117,7 +117,7 @@ function bareDatabase(pool: pg.Pool): Pick<Database, 'query' | 'transaction'> {
   }
 }
 
-const rateOf = (latencies: Latencies, seconds: number): Rate => ({
+export const rateOf = (latencies: Latencies, seconds: number): Rate => ({
   requests_per_second: Math.round((10 * latencies.count) / seconds) / 10,
   p50_ms: latencies.at(50),
   p99_ms: latencies.at(99),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Call } from './api-calls.ts'
-import type { Rate } from './api-load.ts'
+import { type Rate, rateOf } from './api-load.ts'
 import type { ApiProcess } from './api-process.ts'
 import { Latencies } from './latencies.ts'
 
@@ -47,10 +47,5 @@ export async function loadAtRate(
   }
   await Promise.all(Array.from({ length: clients }, (_, client) => work(client)))
   const took = Math.max(seconds, (performance.now() - began) / 1000)
-  return {
-    requests_per_second: Math.round((10 * latencies.count) / took) / 10,
-    p50_ms: latencies.at(50),
-    p99_ms: latencies.at(99),
-    errors,
-  }
+  return { ...rateOf(latencies, took), errors }
 }
