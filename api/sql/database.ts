@@ -15,7 +15,15 @@ export class TooSlow extends Error {
   override readonly name = 'TooSlow'
 }
 
-export type Query = <R extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<R[]>
+/**
+ * @param name of a statement that each connection plans once only, instead of for every call: for constant texts whose
+ *   best plan hangs on no value. Over the months' tables and their indexes, planning takes longer than looking one row up.
+ */
+export type Query = <R extends pg.QueryResultRow>(
+  text: string,
+  values?: unknown[],
+  name?: string,
+) => Promise<R[]>
 
 export interface Database {
   /** @throws Unavailable, TooSlow, or PostgreSQL's own error */
@@ -67,7 +75,7 @@ export function createDatabase(pool: pg.Pool, statementTimeoutMs: number): Datab
     }
   }
 
-  const query: Query = (text, values) => withConnection((run) => run(text, values))
+  const query: Query = (text, values, name) => withConnection((run) => run(text, values, name))
 
   return {
     query,
@@ -80,9 +88,9 @@ export function createDatabase(pool: pg.Pool, statementTimeoutMs: number): Datab
 
 const queryOn =
   (client: pg.PoolClient, longestMs: number): Query =>
-  async (text, values) => {
+  async (text, values, name) => {
     try {
-      return (await within(longestMs, client.query(text, values))).rows
+      return (await within(longestMs, client.query({ text, values, name }))).rows
     } catch (error) {
       throw classify(error as Error)
     }
