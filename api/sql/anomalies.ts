@@ -51,6 +51,7 @@ export async function listAnomalies(query: Query, filter: AnomalyFilter, page: P
   const limit = given(page.limit)
   const offset = given(page.offset ?? 0)
   const conditions = conditionsOf(filter, given)
+  const isPlain = conditions.length === 0
   if (page.after !== undefined) {
     const { rank: last, exact_time, transaction_id } = page.after
     conditions.push(
@@ -72,6 +73,8 @@ export async function listAnomalies(query: Query, filter: AnomalyFilter, page: P
      SELECT ${ITEM}, t.version, t.rank::text AS rank, ${EXACT_TIME} FROM (${lists.join(' UNION ALL ')}) t
      ORDER BY t.rank, t.timestamp, t.transaction_id LIMIT ${limit} OFFSET ${offset}`,
     values,
+    // What a filter's values leave is what its plan hangs on; without one there is nothing to choose.
+    isPlain ? `queue-by-${type}-of-${statuses.length}${page.after ? '-behind' : ''}` : undefined,
   )
 }
 
