@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import { STATUSES } from '../../schemas/transaction.ts'
 import type { VersionedItem } from '../sql/items.ts'
 import { assetPath } from './assets.ts'
-import { decideForm, detailPath, READ_ONLY } from './decide.ts'
+import { DECISIONS, decideForm, detailPath, READ_ONLY } from './decide.ts'
 import {
   channelWord,
   dayAndTime,
@@ -56,7 +56,7 @@ ${filters(page.filter)}
 ${page.items.length === 0 ? nothing(page.filter) : table(page)}
 ${pager(page)}
 </div>
-<p class="muted keys" id="keys" hidden>With a row in focus: <kbd>j</kbd> <kbd>k</kbd> next and previous, <kbd>Enter</kbd> open${page.mayDecide ? html`, <kbd>i</kbd> investigate, <kbd>f</kbd> fraud, <kbd>d</kbd> dismiss` : ''}.</p>`,
+${keys(page)}`,
   })
 
 const filters = (filter: QueueFilter): Html => html`<div class="filters">
@@ -75,9 +75,32 @@ const filters = (filter: QueueFilter): Html => html`<div class="filters">
 </div>`
 
 const nothing = (filter: QueueFilter): Html => html`<div class="empty card">
-<p><b>${filter.status === 'NEW' ? 'Nothing waits for a decision.' : 'Nothing here.'}</b></p>
-<p class="muted">${filter.offset > 0 ? html`<a href="${queuePath({ ...filter, offset: 0 })}">To the first page</a>` : 'New anomalies appear by themselves, the riskiest first.'}</p>
+<p><b>${nothingOf(filter)}</b></p>
+<p class="muted">${wayOut(filter)}</p>
 </div>`
+
+function nothingOf({ status, min_score, offset }: QueueFilter): string {
+  if (offset > 0) return 'Nothing on this page.'
+  const what = status === 'NEW' ? 'Nothing waits for a decision' : 'Nothing here'
+  return min_score > 0 ? `${what} with a score of ${min_score} or more.` : `${what}.`
+}
+
+function wayOut(filter: QueueFilter): Html {
+  const { min_score, offset } = filter
+  if (offset > 0) return html`<a href="${queuePath({ ...filter, offset: 0 })}">To the first page</a>`
+  if (min_score > 0) return html`<a href="${queuePath({ ...filter, min_score: 0 })}">Show any score</a>`
+  return html`New anomalies appear by themselves, the riskiest first.`
+}
+
+/** What the script's keys do; it shows this. */
+const keys = ({ filter, mayDecide }: QueuePage): Html =>
+  html`<p class="muted keys" id="keys" hidden><kbd>j</kbd> <kbd>k</kbd> next and previous row, <kbd>Enter</kbd> open it${
+    mayDecide
+      ? DECISIONS.filter(({ status }) => status !== filter.status).map(
+          ({ key, word }) => html`, <kbd>${key}</kbd> ${word.toLowerCase()}`,
+        )
+      : ''
+  }.</p>`
 
 const table = ({
   filter,

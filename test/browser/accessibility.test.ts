@@ -31,7 +31,8 @@ const ROWS = STATUSES.map((status, i) => ({
 const PLACES: Record<string, [path: string, text: string]> = {
   queue: ['/', 'Anomalies'],
   'queue-all': ['/?status=ALL&min_score=0.8', 'Anomalies'],
-  'queue-empty': ['/?status=NEW&min_score=0.95&offset=50', 'Nothing waits for a decision.'],
+  'queue-empty': ['/?status=NEW&min_score=0.95&offset=50', 'Nothing on this page.'],
+  'queue-none': ['/?min_score=0.95&status=INVESTIGATED', 'Nothing here with a score of 0.95 or more.'],
   detail: ['/anomalies/T-1041', 'Why it was flagged'],
   error: ['/anomalies/none', 'There is no anomaly with this id.'],
 }
