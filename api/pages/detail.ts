@@ -41,8 +41,8 @@ ${decision(item, mayDecide)}
 ${historyCard(history)}
 </div>
 </div>
-${features(item)}
-${account(item, timeline)}`,
+${account(item, timeline)}
+${features(item)}`,
   })
 
 function facts(item: VersionedItem): Html {

@@ -102,18 +102,22 @@ const keys = ({ filter, mayDecide }: QueuePage): Html =>
       : ''
   }.</p>`
 
+/** Whether rows may have different ones. */
+const hasStatuses = ({ status }: QueueFilter): boolean => status === 'ALL'
+
 const table = ({
   filter,
   items,
   mayDecide,
 }: QueuePage): Html => html`<div class="scroll"><table class="queue">
 <caption class="hidden">Anomalies, the riskiest first</caption>
-<thead><tr><th scope="col">Score</th><th scope="col">Time (UTC)</th><th scope="col">Account</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Main reason</th><th scope="col">Status</th>${mayDecide ? html`<th scope="col"><span class="hidden">Decide</span></th>` : ''}</tr></thead>
+<thead><tr><th scope="col">Score</th><th scope="col">Time (UTC)</th><th scope="col">Account</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Main reason</th>${hasStatuses(filter) ? html`<th scope="col">Status</th>` : ''}${mayDecide ? html`<th scope="col"><span class="hidden">Decide</span></th>` : ''}</tr></thead>
 <tbody>${items.map((item) => row(item, filter, mayDecide))}</tbody>
 </table></div>`
 
 function row(item: VersionedItem, filter: QueueFilter, mayDecide: boolean): Html {
   const { day, time } = dayAndTime(item.timestamp)
+  const reason = mainReason(item)
   const others = reasonsOf(item).length - 1
   return html`<tr data-key="${item.transaction_id} ${item.timestamp}">
 <td class="c-score">${scoreBar(item.score, severity(item.score), scoreText(item.score))}</td>
@@ -122,8 +126,8 @@ function row(item: VersionedItem, filter: QueueFilter, mayDecide: boolean): Html
 <td class="c-amount number">${money(item.amount)} <small>${item.currency}</small></td>
 <td class="c-merchant cut" title="${item.merchant_id ?? ''}">${item.merchant_id ?? '–'}<small>${item.merchant_category}</small></td>
 <td class="c-location cut" title="${item.location}">${item.location || '–'}<small>${channelWord(item.channel)}</small></td>
-<td class="c-reason"><a href="${detailPath(item)}">${mainReason(item)}</a>${others > 0 ? html` <small>+${others} more</small>` : ''}</td>
-<td class="c-status">${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</td>
+<td class="c-reason"><a href="${detailPath(item)}" title="${reason}">${reason}</a>${others > 0 ? html` <small>+${others} more ${others === 1 ? 'reason' : 'reasons'}</small>` : ''}</td>
+${hasStatuses(filter) ? html`<td class="c-status">${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</td>` : ''}
 ${mayDecide ? html`<td class="c-decide">${decideForm(item, queuePath(filter))}</td>` : ''}
 </tr>`
 }
