@@ -46,6 +46,7 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
     const caller = await sessions.read(c)
     await limits.consume(c, 'read', caller?.bucket ?? `address:${clientAddress(c)}`)
     if (caller === undefined) return c.html(loginPage({ refusal: loginRefusal(c, production) }))
+    c.set('caller', caller)
     requireScope(caller, 'read')
     const filter = queryOf(c, queueQuery)
     const status = filter.status === 'ALL' ? undefined : [filter.status]
