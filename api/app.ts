@@ -9,7 +9,6 @@ import { createLimits } from './limits.ts'
 import { refuseOtherMethods } from './methods.ts'
 import { observe, observePool } from './observe.ts'
 import { pageRoutes } from './pages/routes.ts'
-import { invalid } from './parameters.ts'
 import { Problem, problemHandler, respond } from './problems.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { anomalyRoutes } from './routes/anomalies.ts'
@@ -22,6 +21,7 @@ import { registryRoutes } from './routes/registry.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { createDatabase } from './sql/database.ts'
 import { createStream } from './stream/create.ts'
+import { invalid } from './validation.ts'
 
 /**
  * The whole HTTP side as one function from Request to Response; it opens no socket.

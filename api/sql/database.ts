@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { within } from './within.ts'
 
 /**
  * The API's way to PostgreSQL: every query is bounded in time and every failure is one of two kinds, so that a
@@ -81,7 +82,7 @@ export function createDatabase(pool: pg.Pool, statementTimeoutMs: number): Datab
     query,
     transaction: (work) => withConnection((run) => inTransaction(run, work)),
     check: async () => {
-      await within(CHECK_MS, query(`SELECT 'transactions'::regclass`))
+      await within(CHECK_MS, query(`SELECT 'transactions'::regclass`), () => noAnswer(CHECK_MS))
     },
   }
 }
@@ -90,7 +91,7 @@ const queryOn =
   (client: pg.PoolClient, longestMs: number): Query =>
   async (text, values, name) => {
     try {
-      return (await within(longestMs, client.query({ text, values, name }))).rows
+      return (await within(longestMs, client.query({ text, values, name }), () => noAnswer(longestMs))).rows
     } catch (error) {
       throw classify(error as Error)
     }
@@ -114,7 +115,7 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
     throw new Unavailable('too many calls wait for a connection')
   const connecting = pool.connect()
   try {
-    return await within(CONNECT_MS, connecting)
+    return await within(CONNECT_MS, connecting, () => noAnswer(CONNECT_MS))
   } catch (cause) {
     connecting.then(
       (client) => client.release(),
@@ -138,7 +139,7 @@ function watchSilence(reachable: () => Promise<boolean>): { broken: Promise<neve
 function createProbe(pool: pg.Pool): () => Promise<boolean> {
   let asking: Promise<boolean> | undefined
   return () => {
-    asking ??= within(PROBE_MS, ask(pool.options))
+    asking ??= within(PROBE_MS, ask(pool.options), () => noAnswer(PROBE_MS))
       // A refusal is an answer: somebody is there.
       .catch((error) => error instanceof pg.DatabaseError)
       .finally(() => {
@@ -164,12 +165,4 @@ function classify(error: Error): Error {
   return PASSING.test(error.code ?? '') ? new Unavailable('the database refuses', { cause: error }) : error
 }
 
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Unavailable(`no answer within ${ms} ms`)), ms)
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const noAnswer = (ms: number): Unavailable => new Unavailable(`no answer within ${ms} ms`)

@@ -48,6 +48,10 @@ export interface VersionedItem extends Item {
 export const isoTime = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
+/** As {@link isoTime}, with microseconds. */
+export const exactIsoTime = (column: string): string =>
+  `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+
 /** The select list of an {@link Item} from `transactions t`. */
 export const ITEM = `
   t.transaction_id, t.account_id, ${isoTime('t.timestamp')} AS timestamp, t.amount, t.currency, t.merchant_id,
@@ -107,4 +111,4 @@ export const anomaliesWithId = (transactionId: string, timestamp: string | undef
       }
 
 /** The event time with its microseconds, as text that compares as the time does. */
-export const EXACT_TIME = `to_char(t.timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS exact_time`
+export const EXACT_TIME = `${exactIsoTime('t.timestamp')} AS exact_time`

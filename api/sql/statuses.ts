@@ -1,6 +1,6 @@
 import type { Status } from '../../schemas/transaction.ts'
 import type { Database, Query } from './database.ts'
-import { anomaliesWithId, atTime, isoTime, VERSION } from './items.ts'
+import { anomaliesWithId, atTime, EXACT_TIME, isoTime, VERSION } from './items.ts'
 import { labelByStatus } from './labels.ts'
 
 export interface StatusChange {
@@ -48,8 +48,7 @@ interface Locked {
 async function lock(query: Query, change: StatusChange): Promise<Locked | undefined> {
   const which = anomaliesWithId(change.transaction_id, change.timestamp)
   const [row] = await query<Locked>(
-    `SELECT to_char(t.timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS exact_time,
-            coalesce(t.status, 'NEW') AS status, ${VERSION}
+    `SELECT ${EXACT_TIME}, coalesce(t.status, 'NEW') AS status, ${VERSION}
      FROM transactions t WHERE ${which.sql} ORDER BY t.timestamp DESC LIMIT 1 FOR UPDATE`,
     which.values,
     `lock-${which.name}`,
