@@ -52,9 +52,7 @@ export async function apply(client: pg.ClientBase, options: ApplyOptions): Promi
 async function applyAll(client: pg.ClientBase, options: ApplyOptions): Promise<Applied> {
   await requireAdministrator(client)
   const changes = await bringLoginRoles(client, options.connections)
-  const passwords = options.files
-    ? await applyPasswords(client, options.files, ROLE_NAMES, changes.made)
-    : []
+  const passwords = options.files ? await applyPasswords(client, options.files, ROLE_NAMES, changes.made) : []
   await openDatabase(client)
   const notes = await letReadStatistics(client)
   const owner = await tablesOwner(client)

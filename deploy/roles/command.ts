@@ -28,13 +28,20 @@ export function command(): Command {
     .addHelpText('after', AFTER_HELP)
     .addCommand(
       new Command('apply')
-        .description('make what is missing, and give each role its rights in this database; again after each migration')
+        .description(
+          'make what is missing, and give each role its rights in this database; again after each migration',
+        )
         .option(
           '--passwords <dir>',
           'a directory with a file for each role that holds its password; roles that are made now get a new one there',
         )
         .option('--urls', 'write <role>.url beside them, too: a DATABASE_URL with the password')
-        .option('--connections <role=n>', 'at most n connections at once; may be given again', limits, new Map())
+        .option(
+          '--connections <role=n>',
+          'at most n connections at once; may be given again',
+          limits,
+          new Map(),
+        )
         .option('--take-over', `make ${OWNER} the owner of tables that are another role's`)
         .option('--json', 'print one JSON object')
         .action(applyRoles),
@@ -104,7 +111,9 @@ function tellApplied(applied: Applied, files: PasswordFiles | undefined): void {
   for (const privilege of revoked) say('revoked', [privilege])
   for (const note of notes) say('note', [note])
   if (!applied.is_migrated)
-    console.error(`There are no tables yet: \`npm run migrate\` as ${OWNER} makes them, and gives the roles their rights.`)
+    console.error(
+      `There are no tables yet: \`npm run migrate\` as ${OWNER} makes them, and gives the roles their rights.`,
+    )
   else if (made.length + changed.length + passwords.length + granted.length + revoked.length === 0)
     console.error('Nothing had to be changed.')
 }

@@ -77,7 +77,10 @@ function changing(role: ServerRole, connections: ReadonlyMap<RoleName, number>):
     ...role.attributes.map((attribute) => `NO${attribute}`),
     ...(limit === role.connections ? [] : [`CONNECTION LIMIT ${limit}`]),
   ]
-  return [...(parts.length > 0 ? [`ALTER ROLE ${id(role.name)} ${parts.join(' ')}`] : []), ...timeoutsOf(role)]
+  return [
+    ...(parts.length > 0 ? [`ALTER ROLE ${id(role.name)} ${parts.join(' ')}`] : []),
+    ...timeoutsOf(role),
+  ]
 }
 
 const timeoutsOf = (role: Pick<ServerRole, 'name' | 'settings'>): string[] =>

@@ -1,5 +1,11 @@
 import type pg from 'pg'
-import { compareGrants, type Difference, grantStatement, presentRoles, revokeStatement } from './privileges.ts'
+import {
+  compareGrants,
+  type Difference,
+  grantStatement,
+  presentRoles,
+  revokeStatement,
+} from './privileges.ts'
 import { OWNER, type RoleName } from './roles.ts'
 
 /**

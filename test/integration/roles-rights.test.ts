@@ -29,7 +29,10 @@ interface Rights {
 
 const RIGHTS: Record<RoleName, Rights> = {
   fraud_owner: {
-    may: [`CREATE TABLE public.of_a_migration (id int)`, `ALTER TABLE transactions ADD COLUMN of_a_migration int`],
+    may: [
+      `CREATE TABLE public.of_a_migration (id int)`,
+      `ALTER TABLE transactions ADD COLUMN of_a_migration int`,
+    ],
     mayNot: [],
   },
   fraud_api: {
@@ -175,7 +178,9 @@ const RIGHTS: Record<RoleName, Rights> = {
     // As pg_dump does.
     may: [
       'LOCK TABLE transactions, api_secrets, audit_head IN ACCESS SHARE MODE',
-      ...[OLD, NEW, 'transactions', 'api_secrets', 'checkpoint_pieces', 'migrations'].map((name) => `SELECT * FROM ${name}`),
+      ...[OLD, NEW, 'transactions', 'api_secrets', 'checkpoint_pieces', 'migrations'].map(
+        (name) => `SELECT * FROM ${name}`,
+      ),
       'SELECT last_value FROM status_audit_id_seq',
     ],
     mayNot: [
@@ -285,7 +290,10 @@ describe('each role', () => {
 
   for (const role of ROLE_NAMES) {
     test(`${role} may do what its work needs, and nothing else`, async (t) => {
-      const client = createClient({ connectionString: server.urlOf(role, 'bank'), application_name: 'weir-test' })
+      const client = createClient({
+        connectionString: server.urlOf(role, 'bank'),
+        application_name: 'weir-test',
+      })
       t.after(() => client.end())
       await client.connect()
       const admin = createClient({ connectionString: server.adminOf('bank'), application_name: 'weir-test' })
@@ -294,8 +302,14 @@ describe('each role', () => {
       const { may, mayNot } = RIGHTS[role]
       for (const sql of may) assert.equal(await outcome(client, sql), 'done', sql)
       const partitions = role === 'fraud_owner' ? [] : PARTITIONS.flatMap(onPartition)
-      const direct = role === 'fraud_backup' ? partitions.filter((sql) => !sql.startsWith('SELECT')) : partitions
-      const refused = [...mayNot, ...NOBODY_MAY, ...(role === 'fraud_owner' ? [] : ONLY_THE_OWNER_MAY), ...direct]
+      const direct =
+        role === 'fraud_backup' ? partitions.filter((sql) => !sql.startsWith('SELECT')) : partitions
+      const refused = [
+        ...mayNot,
+        ...NOBODY_MAY,
+        ...(role === 'fraud_owner' ? [] : ONLY_THE_OWNER_MAY),
+        ...direct,
+      ]
       for (const sql of refused) assert.equal(await outcome(client, sql), REFUSED, sql)
     })
   }
@@ -369,7 +383,10 @@ describe('each role', () => {
       `SELECT encode(sha256('ACC-CANARY-1'), 'hex') AS plain`,
     )
     assert.notEqual(old.masked_account_id, plain)
-    const again = await query(owner, `SELECT FROM masked_transactions WHERE masked_account_id = '${old.masked_account_id}'`)
+    const again = await query(
+      owner,
+      `SELECT FROM masked_transactions WHERE masked_account_id = '${old.masked_account_id}'`,
+    )
     assert.equal(again.length, 2)
   })
 })

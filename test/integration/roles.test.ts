@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -16,7 +24,13 @@ import { migrate } from '../../schemas/migrate.ts'
 import { ROLE_NAMES } from '../../schemas/roles/roles.ts'
 import { query, type Scope } from '../harness.ts'
 import { describeSchema } from '../schema-description.ts'
-import { databaseWithRoles, type RolesServer, rolesServer, suiteServer, withDatabase } from '../support/roles.ts'
+import {
+  databaseWithRoles,
+  type RolesServer,
+  rolesServer,
+  suiteServer,
+  withDatabase,
+} from '../support/roles.ts'
 import { quiet } from '../support/topics.ts'
 import { insert } from './api-rows.ts'
 import { runCommand } from './commands.ts'
@@ -36,7 +50,14 @@ async function migrateWithoutRoles(t: Scope, url: string): Promise<void> {
     copyFileSync(join(all, file), join(dir, file))
   const logger = { info() {}, warn() {}, error() {}, debug() {} }
   await connected(url, (dbClient) =>
-    runner({ dbClient, dir, direction: 'up', migrationsTable: 'migrations', singleTransaction: true, logger }),
+    runner({
+      dbClient,
+      dir,
+      direction: 'up',
+      migrationsTable: 'migrations',
+      singleTransaction: true,
+      logger,
+    }),
   )
 }
 
@@ -90,7 +111,10 @@ describe('roles', () => {
     for (const role of ROLE_NAMES) {
       assert.match(files.read(role)!, /^[\w-]{43}$/)
       assert.equal(statSync(join(server.secrets, role)).mode & 0o777, 0o600)
-      const [{ name }] = await query<{ name: string }>(server.urlOf(role, 'bank'), 'SELECT current_user AS name')
+      const [{ name }] = await query<{ name: string }>(
+        server.urlOf(role, 'bank'),
+        'SELECT current_user AS name',
+      )
       assert.equal(name, role)
     }
     // Any of them can ask.
@@ -102,7 +126,8 @@ describe('roles', () => {
     const admin = server.adminOf('bank')
     await query(admin, 'ALTER ROLE fraud_analyst CONNECTION LIMIT 7')
     await query(admin, `ALTER ROLE fraud_analyst SET statement_timeout = '1min'`)
-    const verifiers = () => query(admin, `SELECT rolname, rolpassword FROM pg_authid WHERE rolname ~ '^fraud_' ORDER BY 1`)
+    const verifiers = () =>
+      query(admin, `SELECT rolname, rolpassword FROM pg_authid WHERE rolname ~ '^fraud_' ORDER BY 1`)
     const before = await verifiers()
     const { made, changed, passwords, granted, revoked } = await server.applyRoles('bank')
     assert.deepEqual([made, changed, passwords, granted, revoked], [[], [], [], [], []])
@@ -115,9 +140,10 @@ describe('roles', () => {
     assert.deepEqual(await findingsOf(admin), [])
 
     writeFileSync(join(server.secrets, 'fraud_analyst'), 'a-password-that-was-brought-along\n')
-    assert.deepEqual((await server.applyRoles('bank', { connections: new Map([['fraud_analyst', 9]]) })).passwords, [
-      'fraud_analyst',
-    ])
+    assert.deepEqual(
+      (await server.applyRoles('bank', { connections: new Map([['fraud_analyst', 9]]) })).passwords,
+      ['fraud_analyst'],
+    )
     await query(server.urlOf('fraud_analyst', 'bank'), 'SELECT 1')
     const limit = await query(admin, `SELECT rolconnlimit AS n FROM pg_roles WHERE rolname = 'fraud_analyst'`)
     assert.deepEqual(limit, [{ n: 9 }])
@@ -163,7 +189,10 @@ describe('roles', () => {
 
     const applied = await server.applyRoles('bank')
     assert.deepEqual(applied.changed, ['fraud_backup', 'fraud_metrics'])
-    assert.deepEqual(applied.granted, ['fraud_trainer: SELECT on labels', 'fraud_api: UPDATE (status) on transactions'].toSorted())
+    assert.deepEqual(
+      applied.granted,
+      ['fraud_trainer: SELECT on labels', 'fraud_api: UPDATE (status) on transactions'].toSorted(),
+    )
     for (const sql of [
       'REVOKE CREATE ON SCHEMA public FROM fraud_detector',
       'REVOKE fraud_owner FROM fraud_operator',
@@ -183,7 +212,13 @@ describe('roles', () => {
     const urlFile = join(server.secrets, 'fraud_api.url')
     writeFileSync(urlFile, `${old}\n`, { mode: 0o600 })
     const rotated = await runCommand(
-      server.adminOf('bank'), 'roles', 'rotate', 'fraud_api', '--passwords', server.secrets, '--json',
+      server.adminOf('bank'),
+      'roles',
+      'rotate',
+      'fraud_api',
+      '--passwords',
+      server.secrets,
+      '--json',
     )
     assert.equal(rotated.code, 0, rotated.errors)
     assert.deepEqual(rotated.json(), { role: 'fraud_api', sessions: 1 })
@@ -196,7 +231,14 @@ describe('roles', () => {
     assert.equal(readFileSync(urlFile, 'utf8').trim(), fresh)
     rmSync(urlFile)
 
-    const unknown = await runCommand(server.adminOf('bank'), 'roles', 'rotate', 'fraud_boss', '--passwords', server.secrets)
+    const unknown = await runCommand(
+      server.adminOf('bank'),
+      'roles',
+      'rotate',
+      'fraud_boss',
+      '--passwords',
+      server.secrets,
+    )
     assert.equal(unknown.code, 1)
     assert.match(unknown.errors, /fraud_boss.*Allowed choices are fraud_owner, fraud_api/s)
     const byItself = await runCommand(fresh, 'roles', 'apply')
@@ -204,7 +246,12 @@ describe('roles', () => {
     assert.match(byItself.errors, /fraud_api \(DATABASE_URL\) may not make roles: use a superuser/)
     // A rotation that fails leaves the file as it was.
     const refused = await runCommand(
-      server.urlOf('fraud_operator', 'bank'), 'roles', 'rotate', 'fraud_api', '--passwords', server.secrets,
+      server.urlOf('fraud_operator', 'bank'),
+      'roles',
+      'rotate',
+      'fraud_api',
+      '--passwords',
+      server.secrets,
     )
     assert.equal(refused.code, 1)
     assert.match(refused.errors, /permission denied to alter role/)
@@ -214,7 +261,8 @@ describe('roles', () => {
   test('no password is in the server’s log, though every statement is', async () => {
     const log = readFileSync(server.log, 'utf8')
     assert.match(log, /ALTER ROLE "?fraud_api"? PASSWORD 'SCRAM-SHA-256\$4096:/)
-    for (const role of ROLE_NAMES) assert.ok(!log.includes(new PasswordFiles(server.secrets).read(role)!), role)
+    for (const role of ROLE_NAMES)
+      assert.ok(!log.includes(new PasswordFiles(server.secrets).read(role)!), role)
   })
 
   test('the owner migrates from 0018 with rows, without being a superuser', async (t) => {
@@ -243,7 +291,10 @@ describe('roles', () => {
     assert.equal((await migrate(asOwner, quiet))[0], '0019_least_privilege')
     assert.deepEqual(await contents(asOwner), FILLED)
     await insert(server.urlOf('fraud_detector', 'single'), [{ id: 'T-4', time: '2026-12-05T09:30:00Z' }])
-    await query(server.urlOf('fraud_api', 'single'), `UPDATE transactions SET status = 'FRAUD' WHERE transaction_id = 'T-4'`)
+    await query(
+      server.urlOf('fraud_api', 'single'),
+      `UPDATE transactions SET status = 'FRAUD' WHERE transaction_id = 'T-4'`,
+    )
     assert.deepEqual(await findingsOf(asOwner), [])
   })
 
@@ -263,7 +314,17 @@ test('an administrator who is no superuser makes the roles of his database, and 
   await query(root, 'CREATE DATABASE managed TEMPLATE template0 OWNER dba')
   const dba = withDatabase(server.single, 'managed').replace(/\/\/[^@]*@/, '//dba:the-password-of-the-dba@')
   const apply = () =>
-    runCommand(dba, 'roles', 'apply', '--passwords', server.secrets, '--urls', '--connections', 'fraud_api=50', '--json')
+    runCommand(
+      dba,
+      'roles',
+      'apply',
+      '--passwords',
+      server.secrets,
+      '--urls',
+      '--connections',
+      'fraud_api=50',
+      '--json',
+    )
   const first = await apply()
   // Only a superuser gives the right to the server's statistics.
   assert.equal(first.code, 1, first.errors)
@@ -274,7 +335,10 @@ test('an administrator who is no superuser makes the roles of his database, and 
   const urlOf = (role: string) => readFileSync(join(server.secrets, `${role}.url`), 'utf8').trim()
   const migrated = await runCommand(urlOf('fraud_owner'), 'migrate')
   assert.equal(migrated.code, 0, migrated.errors)
-  const granting = [`GRANT pg_read_all_stats TO fraud_metrics`, 'GRANT pg_read_all_stats TO dba WITH ADMIN OPTION']
+  const granting = [
+    `GRANT pg_read_all_stats TO fraud_metrics`,
+    'GRANT pg_read_all_stats TO dba WITH ADMIN OPTION',
+  ]
   for (const sql of granting) await query(root, sql)
   const second = await apply()
   assert.equal(second.code, 0, second.errors + second.out)
@@ -282,7 +346,9 @@ test('an administrator who is no superuser makes the roles of his database, and 
   assert.deepEqual(await findingsOf(urlOf('fraud_api')), [])
   const [{ may }] = await query<{ may: boolean }>(dba, `SELECT pg_has_role('fraud_owner', 'USAGE') AS may`)
   assert.equal(may, false)
-  const [{ n }] = await query<{ n: number }>(dba, `SELECT rolconnlimit AS n FROM pg_roles WHERE rolname = 'fraud_api'`)
+  const [{ n }] = await query<{ n: number }>(
+    dba,
+    `SELECT rolconnlimit AS n FROM pg_roles WHERE rolname = 'fraud_api'`,
+  )
   assert.equal(n, 50)
 })
-

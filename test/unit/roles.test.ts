@@ -30,7 +30,8 @@ test('a verifier is its own password’s, whatever salt and count it has, and no
   const made = scramVerifier('correct horse', undefined, 5000)
   assert.notEqual(made, scramVerifier('correct horse', undefined, 5000))
   assert.ok(isVerifierOf(made, 'correct horse'))
-  for (const other of [made.slice(0, -1), 'md5aaaa', '']) assert.ok(!isVerifierOf(other, 'correct horse'), other)
+  for (const other of [made.slice(0, -1), 'md5aaaa', ''])
+    assert.ok(!isVerifierOf(other, 'correct horse'), other)
   assert.ok(!isVerifierOf(made, 'correct horse '))
 })
 
@@ -51,11 +52,18 @@ test('a password file is this user’s alone, and one that is replaced keeps its
 test('a file that holds no usable password is refused by its name, without what it holds', (t) => {
   const files = filesFor(t)
   files.write('fraud_api', newPassword())
-  for (const text of ['', 'too-short', 'with a space in the middle', 'pässword-of-another-kind', 'two-lines-of-\ntext-are-none']) {
+  for (const text of [
+    '',
+    'too-short',
+    'with a space in the middle',
+    'pässword-of-another-kind',
+    'two-lines-of-\ntext-are-none',
+  ]) {
     writeFileSync(join(files.directory, 'fraud_api'), text)
     assert.throws(
       () => files.read('fraud_api'),
-      (error: Error) => /fraud_api holds no password/.test(error.message) && (text === '' || !error.message.includes(text)),
+      (error: Error) =>
+        /fraud_api holds no password/.test(error.message) && (text === '' || !error.message.includes(text)),
       text,
     )
   }
@@ -65,7 +73,10 @@ test('a URL has the other one’s host, port, database and parameters', (t) => {
   const files = filesFor(t)
   const admin = 'postgres://postgres:secret@db.example:6432/weir?sslmode=verify-full'
   const url = urlFor('fraud_api', 'p@ss/word:%41-and-more', admin)
-  assert.equal(url, 'postgres://fraud_api:p%40ss%2Fword%3A%2541-and-more@db.example:6432/weir?sslmode=verify-full')
+  assert.equal(
+    url,
+    'postgres://fraud_api:p%40ss%2Fword%3A%2541-and-more@db.example:6432/weir?sslmode=verify-full',
+  )
   assert.equal(decodeURIComponent(new URL(url).password), 'p@ss/word:%41-and-more')
   assert.equal(files.hasUrl('fraud_api'), false)
   files.writeUrl('fraud_api', url)
@@ -80,7 +91,10 @@ test('the time of a password is told by its own comments alone', () => {
 })
 
 test('every role but the owner has grants, and all together leave a server of 100 connections some', () => {
-  assert.deepEqual(Object.keys(GRANTS).toSorted(), ROLE_NAMES.filter((name) => name !== 'fraud_owner').toSorted())
+  assert.deepEqual(
+    Object.keys(GRANTS).toSorted(),
+    ROLE_NAMES.filter((name) => name !== 'fraud_owner').toSorted(),
+  )
   const connections = Object.values(ROLES).reduce((sum, role) => sum + role.connections, 0)
   assert.ok(connections <= 97, String(connections))
 })
