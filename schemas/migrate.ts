@@ -83,7 +83,7 @@ async function grantToRoles(client: pg.Client, log: Logger): Promise<void> {
     const { missing, extra } = await applyGrants(client)
     await client.query('COMMIT')
     if (missing.length + extra.length > 0)
-      log.info({ granted: missing.map(textOf), revoked: extra.map(textOf) }, 'the roles have their rights')
+      log.info({ granted: missing.length, revoked: extra.map(textOf) }, 'the roles have their rights')
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {}) // the first error is the one to tell
     throw error

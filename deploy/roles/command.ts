@@ -107,7 +107,8 @@ function tellApplied(applied: Applied, files: PasswordFiles | undefined): void {
   say('passwords', passwords.length > 0 ? [`${passwords.join(', ')}, from ${files?.directory}`] : [])
   if (taken_over !== null)
     say('owner', [`${counted(taken_over.things, 'table or routine')} from ${taken_over.from}`])
-  for (const privilege of granted) say('granted', [privilege])
+  // By dozens after a migration; --json has each.
+  say('granted', granted.length > 0 ? [counted(granted.length, 'privilege')] : [])
   for (const privilege of revoked) say('revoked', [privilege])
   for (const note of notes) say('note', [note])
   if (!applied.is_migrated)
@@ -115,7 +116,7 @@ function tellApplied(applied: Applied, files: PasswordFiles | undefined): void {
       `There are no tables yet: \`npm run migrate\` as ${OWNER} makes them, and gives the roles their rights.`,
     )
   else if (made.length + changed.length + passwords.length + granted.length + revoked.length === 0)
-    console.error('Nothing had to be changed.')
+    console.error('The roles and their grants were as they should be.')
 }
 
 const show = ({ json }: Json): Promise<void> =>
