@@ -12,7 +12,7 @@ import { rotate } from './rotate.ts'
 
 const AFTER_HELP = `
 Each process logs in as a role that may do what it needs, and no more:
-${ROLE_NAMES.map((name) => `  ${name.padEnd(16)}${ROLES[name].runs}`).join('\n')}
+${ROLE_NAMES.map((name) => `  ${name.padEnd(17)}${ROLES[name].runs}`).join('\n')}
 apply and rotate need the DATABASE_URL of an administrator: a superuser, or a role with CREATEROLE that owns the database.
 show needs that of any role. deploy/roles.md has the whole way.
 
@@ -29,7 +29,7 @@ export function command(): Command {
     .addCommand(
       new Command('apply')
         .description(
-          'make what is missing, and give each role its rights in this database; again after each migration',
+          'make what is missing, and give each role its rights in this database; twice does no harm',
         )
         .option(
           '--passwords <dir>',
