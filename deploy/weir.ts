@@ -16,6 +16,7 @@ const commands: Record<string, () => Promise<{ command: () => Command }>> = {
   start: () => import('./local/start-command.ts'),
   servers: () => import('./local/servers-command.ts'),
   migrate: () => import('../schemas/migrate-command.ts'),
+  roles: () => import('./roles/command.ts'),
   produce: () => import('../pipeline/produce/command.ts'),
   labels: () => import('../pipeline/labels/command.ts'),
   pipeline: () => import('../pipeline/command.ts'),

@@ -23,11 +23,8 @@ const reactions: [Reaction, string, (string | undefined)[]][] = [
   ['retry', 'a fault inside PostgreSQL', ['XX000']],
   ['duplicate', 'a unique violation', ['23505']],
   ['bad-row', 'a value that PostgreSQL refuses', ['22003', '22021', '22P03', '22P05', '23502', '54000']],
-  [
-    'exit',
-    'a missing table or right, a wrong password, a missing database',
-    ['42P01', '42501', '28P01', '3D000'],
-  ],
+  ['retry', 'a password that has just been rotated', ['28P01']],
+  ['exit', 'a missing table or right, a missing role or database', ['42P01', '42501', '28000', '3D000']],
   ['exit', 'an exception raised by a function', ['P0001']],
 ]
 for (const [reaction, what, codes] of reactions) {
