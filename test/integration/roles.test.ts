@@ -46,7 +46,7 @@ async function migrateWithoutRoles(t: Scope, url: string): Promise<void> {
   const all = fileURLToPath(new URL('../../schemas/sql', import.meta.url))
   const dir = mkdtempSync(join(tmpdir(), 'weir-migrations-'))
   t.after(() => rmSync(dir, { recursive: true }))
-  for (const file of readdirSync(all).filter((name) => name < '0019'))
+  for (const file of readdirSync(all).filter((name) => name < '0020'))
     copyFileSync(join(all, file), join(dir, file))
   const logger = { info() {}, warn() {}, error() {}, debug() {} }
   await connected(url, (dbClient) =>
@@ -265,13 +265,13 @@ describe('roles', () => {
       assert.ok(!log.includes(new PasswordFiles(server.secrets).read(role)!), role)
   })
 
-  test('the owner migrates from 0018 with rows, without being a superuser', async (t) => {
+  test('the owner migrates from 0019 with rows, without being a superuser', async (t) => {
     await query(server.adminOf('postgres'), 'CREATE DATABASE upgraded TEMPLATE template0')
     await server.applyRoles('upgraded')
     const url = server.urlOf('fraud_owner', 'upgraded')
     await migrateWithoutRoles(t, url)
     await fill(url)
-    assert.equal((await migrate(url, quiet))[0], '0019_least_privilege')
+    assert.equal((await migrate(url, quiet))[0], '0020_least_privilege')
     assert.deepEqual(await contents(url), FILLED)
     assert.deepEqual(await findingsOf(url), [])
   })
@@ -288,7 +288,7 @@ describe('roles', () => {
     assert.ok(taken_over.things > 20, String(taken_over.things))
     await assert.rejects(query(single, 'SELECT FROM transactions'), { code: '42501' })
     await assert.rejects(migrate(single, quiet), /the tables are fraud_owner's, and this is weir/)
-    assert.equal((await migrate(asOwner, quiet))[0], '0019_least_privilege')
+    assert.equal((await migrate(asOwner, quiet))[0], '0020_least_privilege')
     assert.deepEqual(await contents(asOwner), FILLED)
     await insert(server.urlOf('fraud_detector', 'single'), [{ id: 'T-4', time: '2026-12-05T09:30:00Z' }])
     await query(
