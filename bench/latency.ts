@@ -184,7 +184,7 @@ async function measureRate(
 
 /** From each record's own timestamp, read back from the topic, to its commit; without those of the warm-up. */
 async function readLatencies(
-  { KAFKA_BROKERS, TRANSACTIONS_TOPIC }: GroundSettings,
+  settings: GroundSettings,
   commits: CommitTimes,
   { begin, beginTimestamp, rate, records, warmUpRecords }: LatencyOrder,
   signal: AbortSignal,
@@ -192,8 +192,8 @@ async function readLatencies(
   const latencies = new Latencies()
   const countsFrom = beginTimestamp + (warmUpRecords * 1000) / rate
   await consumeAll({
-    brokers: KAFKA_BROKERS,
-    topic: TRANSACTIONS_TOPIC,
+    kafka: settings,
+    topic: settings.TRANSACTIONS_TOPIC,
     records,
     signal,
     onBatch(partition, messages) {
