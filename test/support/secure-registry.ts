@@ -8,8 +8,8 @@ import type { Name } from '../../schemas/settings.ts'
 import type { Scope } from '../harness.ts'
 import type { Authority } from './certificates.ts'
 
-export const REGISTRY_USER = 'weir-registry'
-export const REGISTRY_PASSWORD = 'a password: with a colon & a %'
+const REGISTRY_USER = 'weir-registry'
+const REGISTRY_PASSWORD = 'a password: with a colon & a %'
 
 /**
  * The registry behind https with a user and a password, as a proxy before it does it. Its certificate is for 127.0.0.1.
