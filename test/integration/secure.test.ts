@@ -2,16 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startPipeline } from '../../pipeline/main.ts'
-import { createKafka, createTopics } from '../../schemas/kafka.ts'
-import { loadSettings, type Name } from '../../schemas/settings.ts'
 import { query, servers, until } from '../harness.ts'
-import { allow, documentedAcls, entriesOf } from '../support/acls.ts'
 import { apiProcess } from '../support/api-process.ts'
-import { Authority, withoutOpenssl } from '../support/certificates.ts'
+import { withoutOpenssl } from '../support/certificates.ts'
 import { pipelineProcess } from '../support/pipeline-process.ts'
-import { startSecureKafka } from '../support/secure-kafka.ts'
-import { startSecurePostgres } from '../support/secure-postgres.ts'
-import { startSecureRegistry } from '../support/secure-registry.ts'
+import { API_KEY, type Env, startSecureWorld } from '../support/secure-world.ts'
 import { simulated } from '../support/simulated.ts'
 import { quiet, readTopic, sendMessages, sendTransactions, withAdmin } from '../support/topics.ts'
 
@@ -20,38 +15,14 @@ import { quiet, readTopic, sendMessages, sendTransactions, withAdmin } from '../
  * verify-full, and production's rules. And every way to be refused, with what the user reads.
  */
 
-type Env = Partial<Record<Name, string>>
-const KEY = 'a-key-of-the-bank-s-own'
 const NO_USER: Env = { KAFKA_SASL_USERNAME: '', KAFKA_SASL_PASSWORD: '' }
 
 test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t) => {
-  const authority = new Authority(t)
-  const stranger = new Authority(t, 'An authority of somebody else')
-  const certificate = authority.issue('certified')
-  const [kafka, postgres, registry] = await Promise.all([
-    startSecureKafka(t, authority, ['detector', 'producer', 'operator', 'stranger', 'groupless', 'mute']),
-    startSecurePostgres(t, authority),
-    startSecureRegistry(t, authority, servers().SCHEMA_REGISTRY_URL),
-  ])
-  let sent = 0
-
-  const envOf = (user: string, more: Env = {}): Env => ({
-    NODE_ENV: 'production',
-    ...kafka.access(user),
-    ...registry,
-    DATABASE_URL: databaseUrl(),
-    API_KEY: KEY,
-    PORT: '0',
-    PIPELINE_METRICS_PORT: '0',
-    LABEL_DELAY_DAYS: '3650',
-    ...more,
-  })
-  const settingsOf = (user: string, more: Env = {}) =>
-    loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'DATABASE_URL'], envOf(user, more))
-  const databaseUrl = (sslmode = 'verify-full', ca = authority.ca) =>
-    postgres.url(`sslmode=${sslmode}&sslrootcert=${ca}`)
+  const { stranger, certificate, kafka, registry, databaseUrl, envOf, settingsOf } = await startSecureWorld(t)
+  const running = pipelineProcess(t, settingsOf('detector'))
   const stored = async () =>
     (await query<{ n: number }>(databaseUrl(), 'SELECT count(*) AS n FROM transactions'))[0].n
+  let sent = 0
 
   async function send(count: number): Promise<void> {
     await sendTransactions(settingsOf('producer', { REGISTER_SCHEMAS: 'true' }), simulated(count, 900 + sent))
@@ -62,20 +33,6 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
       },
     )
   }
-
-  const admin = createKafka(settingsOf('admin'), 'weir-test', quiet).admin()
-  await admin.connect()
-  await createTopics(admin, settingsOf('admin', { TOPIC_PARTITIONS: '2' }))
-  await allow(admin, [
-    ...documentedAcls(),
-    // What is left out: the group for one, dead letters for the other.
-    ...entriesOf('--allow-principal User:groupless --operation Read --topic transactions'),
-    ...entriesOf('--allow-principal User:groupless --operation Write --topic transactions.dead-letter'),
-    ...entriesOf('--allow-principal User:mute --operation Read --topic transactions --group weir'),
-    ...entriesOf('--allow-principal User:certified --operation Read --topic transactions --group weir'),
-  ])
-  await admin.disconnect()
-  const running = pipelineProcess(t, settingsOf('detector'))
 
   await t.test(
     'what is sent over SASL_SSL is stored over verify-full, in production, with the documented rights',
@@ -108,7 +65,7 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
     const api = await apiProcess(t, envOf('detector'))
     const [{ account_id }] = simulated(1, 900)
     const response = await fetch(`${api.url}/api/v1/accounts/${account_id}/transactions`, {
-      headers: { 'X-API-Key': KEY },
+      headers: { 'X-API-Key': API_KEY },
     })
     assert.equal(response.status, 200)
     assert.notEqual(((await response.json()) as { data: unknown[] }).data.length, 0)
