@@ -5,6 +5,7 @@ import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
 import { createPool } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
+import { isLoopback } from '../schemas/loopback.ts'
 import { createApp } from './app.ts'
 import { listenForKeys } from './auth/key-news.ts'
 import type { ApiSettings } from './context.ts'
@@ -33,6 +34,7 @@ export async function startApi({
   bounds?: ServerBounds
 }): Promise<RunningApi> {
   const tls = readTls(settings)
+  warnOfPlainHttp(settings, tls !== undefined, log)
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const ending = new AbortController()
@@ -79,6 +81,20 @@ export async function startApi({
     ])
     log.info('the API stopped')
   }
+}
+
+/** A proxy of ours may well end TLS: then TRUSTED_PROXIES is set, since nobody could log in without. */
+function warnOfPlainHttp(
+  { HOST, NODE_ENV, TRUSTED_PROXIES }: ApiSettings,
+  hasTls: boolean,
+  log: Logger,
+): void {
+  if (NODE_ENV !== 'production' || hasTls || TRUSTED_PROXIES > 0 || isLoopback(HOST)) return
+  log.warn(
+    { host: HOST },
+    'HOST lets others call over plain http, who send their keys readable: set TLS_CERT_FILE and TLS_KEY_FILE, or put a ' +
+      'proxy with TLS before the API and say so by TRUSTED_PROXIES',
+  )
 }
 
 /** @returns the port that was taken, which PORT 0 leaves to the system */

@@ -7,7 +7,7 @@ import { createLogger } from '../../schemas/log.ts'
 import { query, servers } from '../harness.ts'
 
 async function topics(): Promise<string[]> {
-  const admin = createKafka(servers().KAFKA_BROKERS, 'weir-test', createLogger('test', 'silent')).admin()
+  const admin = createKafka(servers(), 'weir-test', createLogger('test', 'silent')).admin()
   await admin.connect()
   try {
     return (await admin.listTopics()).filter((name) => name.startsWith('weir-bench-'))

@@ -126,3 +126,19 @@ test('files that are missing, alone or no pair are an error that names the setti
   assert.throws(start(at('bad.crt'), at('one.key')), /no pair/)
   assert.ok(start(at('one.crt'), at('one.key'))())
 })
+
+const REACHABLE: [what: string, env: Partial<Record<Name, string>>, warned: boolean][] = [
+  ['plain http that others can reach', { HOST: '0.0.0.0' }, true],
+  ['plain http behind a proxy', { HOST: '0.0.0.0', TRUSTED_PROXIES: '1' }, false],
+  ['plain http on loopback', {}, false],
+  ['plain http outside of production', { HOST: '0.0.0.0', NODE_ENV: 'test' }, false],
+]
+for (const [what, env, warned] of REACHABLE) {
+  test(`${what} is ${warned ? '' : 'not '}warned of`, async () => {
+    const lines: string[] = []
+    const log = createLogger('api', 'warn', { write: (line) => void lines.push(line) })
+    const api = await startApi({ settings: settingsWith(env), log })
+    await api.stop()
+    assert.equal(lines.join('').includes('send their keys readable'), warned)
+  })
+}

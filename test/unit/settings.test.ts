@@ -215,7 +215,7 @@ describe('production', () => {
   test('refuses the example password at a host of its own', () => {
     const faults = faultsOf({
       NODE_ENV: 'production',
-      DATABASE_URL: 'postgres://weir:change-me@db.bank.example/weir',
+      DATABASE_URL: 'postgres://weir:change-me@db.bank.example/weir?sslmode=verify-full',
     })
     assertOnlyFault(faults, /^DATABASE_URL: still the value/)
   })
@@ -224,7 +224,7 @@ describe('production', () => {
     const env = {
       NODE_ENV: 'production',
       API_KEY: 'a-key-of-our-own-here',
-      DATABASE_URL: 'postgres://weir:s3@db/weir',
+      DATABASE_URL: 'postgres://weir:s3@db/weir?sslmode=verify-full',
     }
     assert.deepEqual(faultsOf(env), [])
   })
