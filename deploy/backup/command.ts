@@ -65,7 +65,7 @@ export function command(): Command {
     .addCommand(
       new Command('restore')
         .description('restore a backup into an empty database, and say what is to be done then')
-        .argument('<backup>', 'the backup')
+        .argument('<backup>', 'the backup; of a directory its newest')
         .option('--identity <file>', "file of age's secret key; - for the standard input")
         .option('--into <url>', 'the empty database; default: DATABASE_URL', urlWithoutPassword)
         .option('--no-privileges', 'grant nothing: where the roles are to be made later')

@@ -166,8 +166,15 @@ test('a backup made under load is verified and restored, and the pipeline goes o
   for (const p of reached) assert.equal(p.stored + p.duplicates + p.dead_letters, p.next_offset)
   const labels = await query(restoredUrl, 'SELECT 1 FROM labels')
   assert.equal(labels.length, 80, 'each label once')
-  const audit = (await succeed(restoredUrl, 'audit', 'verify', '--json')).json()
-  assert.deepEqual([audit.whole, audit.rows], [true, 3], 'the key, the restore, the key’s end')
+  assert.equal((await succeed(restoredUrl, 'audit', 'verify', '--json')).json().whole, true)
+  const done = await query<{ action: string }>(
+    restoredUrl,
+    `SELECT action FROM status_audit WHERE action !~ '^model' ORDER BY seq`,
+  )
+  assert.deepEqual(
+    done.map(({ action }) => action),
+    ['key.create', 'database.restore', 'key.revoke'],
+  )
 
   const undisturbed = await anotherRun(t, settings)
   await runToEnd(undisturbed)
