@@ -14,25 +14,16 @@ export function connectionEnvironment(databaseUrl: string): Record<string, strin
     PGPASSWORD: decodeURIComponent(url.password) || option('password') || PGPASSWORD,
     PGPASSFILE,
     PGDATABASE: databaseOf(url),
-    PGSSLMODE: sslMode(url),
-    PGSSLROOTCERT: option('sslrootcert'),
+    PGSSLMODE: option('sslmode'),
+    // To verify-full without a file the system's authorities are good: to PostgreSQL's programs only if they are told so.
+    PGSSLROOTCERT: option('sslrootcert') || (option('sslmode') === 'verify-full' ? 'system' : ''),
     PGSSLCERT: option('sslcert'),
     PGSSLKEY: option('sslkey'),
+    PGSSLNEGOTIATION: option('sslnegotiation'),
     PGCONNECT_TIMEOUT: '10',
     PGAPPNAME: 'weir-backup',
   }
   return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''))
-}
-
-/**
- * No weaker than what Weir itself does: to it `require` is `verify-full`, to PostgreSQL's programs it is encryption to
- * whoever answers.
- */
-function sslMode(url: URL): string {
-  const mode = url.searchParams.get('sslmode')
-  if (mode === null) return ''
-  if (mode === 'disable' || url.searchParams.get('uselibpqcompat') === 'true') return mode
-  return mode === 'no-verify' ? 'require' : 'verify-full'
 }
 
 const databaseOf = (url: URL): string => decodeURIComponent(url.pathname.slice(1))

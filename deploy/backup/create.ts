@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
+import { findPackageJSON } from 'node:module'
 import { join } from 'node:path'
 import { connectionEnvironment } from './connection.ts'
 import type { Encryption } from './encryption.ts'
@@ -131,7 +132,8 @@ async function writeManifest(backup: string, manifest: Manifest): Promise<void> 
   }
 }
 
+/** Where the code is compiled, its package.json is a folder further up. */
 function weirVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  const text = readFileSync(findPackageJSON(import.meta.url)!, 'utf8')
   return (JSON.parse(text) as { version: string }).version
 }

@@ -83,7 +83,7 @@ describe('what is different in a restored database', () => {
 describe('how PostgreSQL’s programs reach the database', () => {
   test('is in their environment, password and all, and not in an argument', () => {
     const url =
-      'postgres://us%40er:p%2Fw%3A%20%25@db.example:5433/the%20%27db%5C?sslmode=require&sslrootcert=/ca.pem'
+      'postgres://us%40er:p%2Fw%3A%20%25@db.example:5433/the%20%27db%5C?sslmode=verify-full&sslrootcert=/ca.pem'
     assert.deepEqual(connectionEnvironment(url), {
       PGHOST: 'db.example',
       PGPORT: '5433',
@@ -108,13 +108,15 @@ describe('how PostgreSQL’s programs reach the database', () => {
     assert.equal(connectionEnvironment('postgres://weir@[::1]:5432/weir').PGHOST, '::1')
   })
 
-  test('is no less verified than Weir’s own connections', () => {
-    const modeOf = (query: string) => connectionEnvironment(`postgres://h/d?${query}`).PGSSLMODE
-    assert.equal(modeOf('sslmode=verify-ca'), 'verify-full')
-    assert.equal(modeOf('sslmode=prefer'), 'verify-full')
-    assert.equal(modeOf('sslmode=disable'), 'disable')
-    assert.equal(modeOf('sslmode=no-verify'), 'require')
-    assert.equal(modeOf('sslmode=require&uselibpqcompat=true'), 'require')
+  test('is verified as the URL says, by the system’s authorities where it names none', () => {
+    const tlsOf = (query: string) => {
+      const { PGSSLMODE, PGSSLROOTCERT } = connectionEnvironment(`postgres://h/d?${query}`)
+      return [PGSSLMODE, PGSSLROOTCERT]
+    }
+    assert.deepEqual(tlsOf('sslmode=verify-full'), ['verify-full', 'system'])
+    assert.deepEqual(tlsOf('sslmode=verify-full&sslrootcert=/ca.pem'), ['verify-full', '/ca.pem'])
+    assert.deepEqual(tlsOf('sslmode=require'), ['require', undefined])
+    assert.deepEqual(tlsOf(''), [undefined, undefined])
   })
 
   test('of another database of the server', () => {
