@@ -90,6 +90,7 @@ test('a backup made under load is verified and restored, and the pipeline goes o
 
   const ledger = new Ledger()
   const stop = new AbortController()
+  t.after(() => stop.abort())
   const producing = produceUntil(stop.signal, settings, ledger)
   const before = pipelineProcess(t, settings)
   const key = (await succeed(settings.DATABASE_URL, 'keys', 'create', '--name', 'leaked', '--json')).json()
