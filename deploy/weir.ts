@@ -27,6 +27,7 @@ const commands: Record<string, () => Promise<{ command: () => Command }>> = {
   audit: () => import('../api/audit/command.ts'),
   backtest: () => import('../pipeline/backtest/command.ts'),
   'dead-letters': () => import('../pipeline/dead-letters/command.ts'),
+  backup: () => import('./backup/command.ts'),
   bench: () => import('../bench/command.ts'),
 }
 
