@@ -13,6 +13,7 @@ import { gixy, nginxTest } from './checks/nginx.ts'
 import { alertmanager, metrics, prometheus } from './checks/prometheus.ts'
 import { gitleaks } from './checks/secrets.ts'
 import { squawk } from './checks/sql.ts'
+import { runTests } from './checks/tests.ts'
 
 /** `npm run check:deploy`: everything under deploy/, by tools that need no network once they are there, and a real nginx. */
 
@@ -26,6 +27,7 @@ const CHECKS: Record<string, Check> = {
   'kubernetes-validate': kubernetesValidate,
   gixy,
   nginx: nginxTest,
+  servers: (context) => runTests('test/deploy/servers.test.ts', context),
   prometheus,
   alertmanager,
   metrics,

@@ -8,7 +8,7 @@ import { parse, parseAllDocuments } from 'yaml'
 import { ALIASES, shape } from '../../schemas/settings.ts'
 
 interface Service {
-  image: string
+  image?: string
   command?: string[]
   environment?: Record<string, string>
   secrets?: (string | { source: string })[]
@@ -20,9 +20,10 @@ interface Compose {
   secrets: Record<string, { file: string }>
 }
 
-const read = (file: string): Compose => parse(readFileSync(file, 'utf8'), { merge: true, maxAliasCount: -1 })
+const OPTIONS = { merge: true, maxAliasCount: -1, logLevel: 'error' } as const
+const read = (file: string): Compose => parse(readFileSync(file, 'utf8'), OPTIONS)
 const compose = read('deploy/compose/compose.yaml')
-const dev = read('deploy/compose/compose.dev.yaml')
+const overrides = ['dev', 'external'].map((name) => read(`deploy/compose/compose.${name}.yaml`))
 
 /** Secrets that a text reads from /run/secrets. */
 const readBy = (text: string): string[] =>
@@ -54,22 +55,39 @@ test('all images have a version', () => {
   const files = globSync('deploy/kubernetes/overlays/*/kustomization.yaml')
   const overlays = files.flatMap((file) => parse(readFileSync(file, 'utf8')).images ?? [])
   for (const { newTag, digest } of overlays) assert.match(String(digest ?? newTag), /\d+\.\d+/)
-  for (const { image } of Object.values(compose.services)) assert.match(image, /:[^:]*\d+\.\d+/)
+  for (const { image } of Object.values(compose.services)) assert.match(image!, /:[^:]*\d+\.\d+/)
   const dockerfile = readFileSync('deploy/docker/Dockerfile', 'utf8')
   for (const [, image] of dockerfile.matchAll(/^FROM (\S+)/gm)) assert.match(image, /:\d+\.\d+/)
 })
 
-// Settings of other branches are unknown until they are merged.
-const isWhole = 'KAFKA_SECURITY_PROTOCOL' in shape && 'ALLOW_PLAINTEXT' in shape
-test('what the deployments set are settings', { skip: !isWhole && 'not all settings are there yet' }, () => {
-  const weir = [...Object.entries(compose.services), ...Object.entries(dev.services)].filter(
-    ([, { image, environment }]) => environment && (image === undefined || image.includes('weir')),
-  )
-  for (const [service, { environment }] of weir)
-    for (const name of Object.keys(environment!)) assert.ok(isSetting(name), `${service}: ${name}`)
+const commands = new Set([...readFileSync('deploy/weir.ts', 'utf8').matchAll(/^  '?([a-z-]+)'?: \(\) => import/gm)].map(([, name]) => name))
+// Settings and commands of other branches are unknown until they are merged.
+const isWhole = 'KAFKA_SECURITY_PROTOCOL' in shape && commands.has('roles') && commands.has('backup')
+const skip = !isWhole && 'not all settings and commands are there yet'
+
+/** Services that run Weir: those of an override name no image. */
+const weirServices = [compose, ...overrides].flatMap(({ services }) =>
+  Object.entries(services).filter(([, service]) => service !== null && (service.image?.includes('weir') ?? true)),
+)
+
+test('what the deployments set are settings', { skip }, () => {
+  for (const [service, { environment = {} }] of weirServices)
+    for (const name of Object.keys(environment)) assert.ok(isSetting(name), `${service}: ${name}`)
   for (const file of globSync('deploy/kubernetes/overlays/*/settings/*.env'))
     for (const [, name] of readFileSync(file, 'utf8').matchAll(/^([A-Z_]+)=/gm))
       assert.ok(isSetting(name), `${file}: ${name}`)
+})
+
+test('what the deployments run are commands', { skip }, () => {
+  for (const [service, { command }] of weirServices)
+    if (command !== undefined && command[0] !== '--help') assert.ok(commands.has(command[0]), `${service}: ${command[0]}`)
+  let found = 0
+  for (const file of globSync('deploy/kubernetes/{base,overlays/*}/*.yaml'))
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(/^ +args: \[([a-z-]+)/gm)) {
+      assert.ok(commands.has(name), `${file}: ${name}`)
+      found++
+    }
+  assert.ok(found >= 6, `${found} found`)
 })
 
 test('the README tells how to make each secret that the manifests mount', () => {

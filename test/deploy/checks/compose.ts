@@ -11,6 +11,9 @@ const COMPOSE_GO = 'github.com/compose-spec/compose-go/v2/cmd@v2.9.0'
 const DCLINT = ['dclint@3.1.0']
 const COMPOSE_LINT = ['compose-lint==0.36.2']
 
+/** What a user puts into .env. */
+const ENVIRONMENT = ['WEIR_ADDRESS=127.0.0.1', 'WEIR_POSTGRES=pg:5432', 'WEIR_KAFKA=k:9093', 'WEIR_REGISTRY=https://r']
+
 /** Reads, merges and checks them as `docker compose config` would: that command is this library. */
 export const composeGo: Check = async (context) => {
   const home = await installed('compose-go', COMPOSE_GO, context, goProgram(COMPOSE_GO)).catch((error) => {
@@ -19,7 +22,7 @@ export const composeGo: Check = async (context) => {
   const overrides = globSync(FILES).filter((file) => file !== BASE)
   const findings: Finding[] = []
   for (const files of [[BASE], ...overrides.map((override) => [BASE, override])]) {
-    const { code, errors } = await output('/usr/bin/env', ['WEIR_ADDRESS=127.0.0.1', join(home, 'cmd'), ...files], context)
+    const { code, errors } = await output('/usr/bin/env', [...ENVIRONMENT, join(home, 'cmd'), ...files], context)
     if (code !== 0)
       findings.push({ rule: 'compose-spec', severity: 'high', where: files.join(' + '), message: errors.trim() })
   }

@@ -2,7 +2,8 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { nginx } from '../../tools/debian.ts'
 import { installed, pythonPackages } from '../../tools/installed.ts'
-import { type Check, counted, type Finding, LeftOut, output, parsed, type Severity, severityOf } from '../check.ts'
+import { type Check, LeftOut, output, parsed, type Severity, severityOf } from '../check.ts'
+import { runTests } from './tests.ts'
 
 /** nginx's configuration: by gixy, and at work before two real API processes. */
 
@@ -32,22 +33,12 @@ export const gixy: Check = async (context) => {
   }
 }
 
-const TEST = 'test/deploy/nginx.test.ts'
-
+/** At work: nginx.test.ts. */
 export const nginxTest: Check = async (context) => {
   try {
     await nginx(context)
   } catch (error) {
     throw new LeftOut(`no nginx: ${(error as Error).message}`)
   }
-  const args = ['--import', 'tsx', '--test', '--test-reporter=tap', TEST]
-  const { out, errors } = await output(process.execPath, args, context)
-  const count = (what: string): number => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(out)?.[1] ?? 0)
-  if (count('pass') + count('fail') === 0) throw new Error(`no test ran: ${out}${errors}`)
-  if (count('skipped') > 0) throw new LeftOut('no nginx was found')
-  const findings = [...out.matchAll(/^not ok \d+ - (.*)$[\s\S]*?error: (?:\|-\s*)?(.*)$/gm)].map(
-    ([, test, error]): Finding => ({ rule: 'test', severity: 'high', where: `${TEST}: ${test}`, message: error }),
-  )
-  if (findings.length === 0 && count('fail') > 0) throw new Error(out.slice(-2000))
-  return { at: counted(count('pass') + count('fail'), 'test'), findings }
+  return runTests('test/deploy/nginx.test.ts', context)
 }
