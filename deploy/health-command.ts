@@ -11,7 +11,9 @@ type Part = (typeof PARTS)[number]
 
 export function command(): Command {
   return new Command()
-    .description('Ask the API or the pipeline on this machine whether it is alive. For health checks of containers.')
+    .description(
+      'Ask the API or the pipeline on this machine whether it is alive. For health checks of containers.',
+    )
     .addArgument(new Argument('[part]', 'default: whichever runs here').choices(PARTS))
     .option('--ready', 'ask whether it is ready, which needs its servers, too')
     .addHelpText(
@@ -63,7 +65,9 @@ function ask(url: string): Promise<string> {
         text += data
       })
       response.on('error', (error) => fail(error.message))
-      response.on('end', () => (response.statusCode === 200 ? resolve(text) : fail(`${response.statusCode} ${text}`)))
+      response.on('end', () =>
+        response.statusCode === 200 ? resolve(text) : fail(`${response.statusCode} ${text}`),
+      )
     }
     const options = { timeout: TIMEOUT_MS, agent: false as const }
     const asked = url.startsWith('https:')

@@ -47,7 +47,9 @@ async function main(): Promise<void> {
   const { loadDotEnv } = await import('./dot-env.ts')
   loadDotEnv()
   const { command } = await loaded(name, load)
-  await command().name(isCompiled ? `weir ${name}` : `npm run ${name} --`).parseAsync(args, { from: 'user' })
+  await command()
+    .name(isCompiled ? `weir ${name}` : `npm run ${name} --`)
+    .parseAsync(args, { from: 'user' })
 }
 
 /** @throws with what to do where the command needs what only a checkout has */
@@ -56,9 +58,12 @@ async function loaded<T>(name: string, load: () => Promise<T>): Promise<T> {
     return await load()
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause
-    throw new Error(`${name} needs what is not installed here: run it in a checkout of Weir, after \`npm ci\``, {
-      cause,
-    })
+    throw new Error(
+      `${name} needs what is not installed here: run it in a checkout of Weir, after \`npm ci\``,
+      {
+        cause,
+      },
+    )
   }
 }
 

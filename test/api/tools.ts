@@ -12,7 +12,12 @@ const SPECTRAL = ['@stoplight/spectral-cli@6.16.3', '@stoplight/spectral-owasp-r
 
 /** @returns the program `schemathesis` @throws when it cannot be installed */
 export async function schemathesis(options: ToolOptions): Promise<string> {
-  const home = await installed('schemathesis', readFileSync(requirements, 'utf8'), options, pythonPackages(['-r', requirements]))
+  const home = await installed(
+    'schemathesis',
+    readFileSync(requirements, 'utf8'),
+    options,
+    pythonPackages(['-r', requirements]),
+  )
   return join(home, 'bin', 'schemathesis')
 }
 

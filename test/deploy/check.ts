@@ -48,7 +48,10 @@ export function output(
     const child = execFile(program, args, options, (error, out, errors) => {
       const code = child.exitCode
       if (code !== null && allowed.includes(code)) resolve({ code, out, errors })
-      else reject(new Error(`exit code ${code}: ${error?.message.split('\n')[0]}\n${(errors || out).slice(-2000)}`))
+      else
+        reject(
+          new Error(`exit code ${code}: ${error?.message.split('\n')[0]}\n${(errors || out).slice(-2000)}`),
+        )
     })
   })
 }

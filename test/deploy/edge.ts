@@ -50,10 +50,24 @@ export interface Answer {
 }
 
 /** Starts all of it; it is gone at the test's end. @param nginx the program */
-export async function edge(t: Scope, nginx: string, settings: Partial<Record<Name, string>> = {}): Promise<Edge> {
+export async function edge(
+  t: Scope,
+  nginx: string,
+  settings: Partial<Record<Name, string>> = {},
+): Promise<Edge> {
   const { DATABASE_URL } = await controllableServers(t)
-  const env = { DATABASE_URL, API_KEY: KEY, NODE_ENV: 'production', TRUSTED_PROXIES: '1', LOG_LEVEL: 'warn', ...settings }
-  const apis = await Promise.all([apiProcess(t, { ...env, LOG_LEVEL: 'info' }), apiProcess(t, { ...env, LOG_LEVEL: 'info' })])
+  const env = {
+    DATABASE_URL,
+    API_KEY: KEY,
+    NODE_ENV: 'production',
+    TRUSTED_PROXIES: '1',
+    LOG_LEVEL: 'warn',
+    ...settings,
+  }
+  const apis = await Promise.all([
+    apiProcess(t, { ...env, LOG_LEVEL: 'info' }),
+    apiProcess(t, { ...env, LOG_LEVEL: 'info' }),
+  ])
   const directory = await mkdtemp(join(tmpdir(), 'weir-edge-'))
   t.after(() => rm(directory, { recursive: true, force: true }))
   const ca = await certificate(directory)
@@ -77,7 +91,17 @@ export async function edge(t: Scope, nginx: string, settings: Partial<Record<Nam
 async function certificate(directory: string): Promise<string> {
   const [key, crt] = [join(directory, 'tls.key'), join(directory, 'tls.crt')]
   const name = ['-subj', `/CN=${HOST}`, '-addext', `subjectAltName=DNS:${HOST}`]
-  const form = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
+  const form = [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:P-256',
+    '-nodes',
+    '-days',
+    '1',
+  ]
   await promisify(execFile)('openssl', [...form, ...name, '-keyout', key, '-out', crt])
   return readFile(crt, 'utf8')
 }
@@ -88,7 +112,12 @@ interface Ports {
   apis: string[]
 }
 
-async function startNginx(t: Scope, nginx: string, directory: string, { http, https, apis }: Ports): Promise<void> {
+async function startNginx(
+  t: Scope,
+  nginx: string,
+  directory: string,
+  { http, https, apis }: Ports,
+): Promise<void> {
   // The file as it is shipped; only its places are this test's.
   const shipped = await readFile('deploy/nginx/weir.conf', 'utf8')
   const weir = shipped
@@ -117,7 +146,9 @@ ${temporary.join('')}  include ${join(directory, 'site.conf')};
 }
 `,
   )
-  const child = spawn(nginx, ['-e', 'stderr', '-p', directory, '-c', main], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(nginx, ['-e', 'stderr', '-p', directory, '-c', main], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let errors = ''
   child.stderr.on('data', (data) => {
     errors += data
@@ -134,7 +165,13 @@ ${temporary.join('')}  include ${join(directory, 'site.conf')};
   })
 }
 
-function call(scheme: 'http' | 'https', port: number, ca: string, path: string, options: CallOptions): Promise<Answer> {
+function call(
+  scheme: 'http' | 'https',
+  port: number,
+  ca: string,
+  path: string,
+  options: CallOptions,
+): Promise<Answer> {
   const { method = 'GET', headers = {}, body, bare = false, from } = options
   const where = { host: '127.0.0.1', port, path, method, agent: false as const, localAddress: from }
   const request = { ...where, headers: { Host: HOST, ...(!bare && { 'X-API-Key': KEY }), ...headers } }
@@ -147,7 +184,10 @@ function call(scheme: 'http' | 'https', port: number, ca: string, path: string, 
         reject(error)
       }
     }
-    const sent = scheme === 'https' ? requestHttps({ ...request, ca, servername: HOST }, take) : requestHttp(request, take)
+    const sent =
+      scheme === 'https'
+        ? requestHttps({ ...request, ca, servername: HOST }, take)
+        : requestHttp(request, take)
     sent.on('error', reject)
     sent.end(body)
   })

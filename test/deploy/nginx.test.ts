@@ -9,7 +9,8 @@ import { findNginx } from '../tools/debian.ts'
 import { type Edge, edge, KEY } from './edge.ts'
 
 const nginx = await findNginx()
-const skip = nginx === undefined && 'there is no nginx: install Debian’s package nginx-light, or npm run check:deploy'
+const skip =
+  nginx === undefined && 'there is no nginx: install Debian’s package nginx-light, or npm run check:deploy'
 if (skip) console.error(`LEFT OUT: ${skip}`)
 
 const open = (t: TestContext, settings = {}): Promise<Edge> => edge(t, nginx!, settings)
@@ -22,7 +23,14 @@ test('plain http leads pages to https, and refuses keys', { skip }, async (t) =>
     const { status, headers } = await plain(path, { bare: true })
     assert.deepEqual([status, headers.location], [301, `https://localhost${path}`])
   }
-  for (const path of ['/api/v1/anomalies', '/api/v1/anomalies/T', '/api/openapi.json', '/api', '//api/v1/anomalies', '/metrics']) {
+  for (const path of [
+    '/api/v1/anomalies',
+    '/api/v1/anomalies/T',
+    '/api/openapi.json',
+    '/api',
+    '//api/v1/anomalies',
+    '/metrics',
+  ]) {
     const { status, headers, body } = await plain(path)
     assert.deepEqual([status, headers.location, headers['content-type']], [403, undefined, PROBLEM], path)
     assert.equal(title(body), 'Forbidden')
@@ -34,7 +42,11 @@ test('plain http leads pages to https, and refuses keys', { skip }, async (t) =>
 })
 
 /** @returns what was agreed on, or why not */
-async function handshake({ https, ca }: Edge, version: SecureVersion, ciphers = 'DEFAULT@SECLEVEL=0'): Promise<string> {
+async function handshake(
+  { https, ca }: Edge,
+  version: SecureVersion,
+  ciphers = 'DEFAULT@SECLEVEL=0',
+): Promise<string> {
   const options = { host: '127.0.0.1', port: https, servername: 'localhost', ca, ciphers }
   const socket = connect({ ...options, minVersion: version, maxVersion: version })
   try {
@@ -59,15 +71,29 @@ test('TLS 1.2 and 1.3 with forward secrecy, and nothing older', { skip }, async 
   assert.match(await handshake(at, 'TLSv1.2', withoutAuthenticatedEncryption), /ALERT_HANDSHAKE_FAILURE/)
 })
 
-test('the API’s headers come once and as they are; nginx tells no version, and has its own on its own answers', { skip }, async (t) => {
+test('the API’s headers come once and as they are; nginx tells no version, and has its own on its own answers', {
+  skip,
+}, async (t) => {
   const { call, apis } = await open(t)
-  const kept = ['strict-transport-security', 'content-security-policy', 'x-content-type-options', 'x-frame-options', 'referrer-policy', 'cache-control', 'ratelimit', 'x-request-id']
+  const kept = [
+    'strict-transport-security',
+    'content-security-policy',
+    'x-content-type-options',
+    'x-frame-options',
+    'referrer-policy',
+    'cache-control',
+    'ratelimit',
+    'x-request-id',
+  ]
   const direct = await fetch(`${apis[0].url}/api/v1/anomalies`, { headers: { 'X-API-Key': KEY } })
-  const { status, headers, names } = await call('/api/v1/anomalies', { headers: { 'X-Request-Id': 'mine-1' } })
+  const { status, headers, names } = await call('/api/v1/anomalies', {
+    headers: { 'X-Request-Id': 'mine-1' },
+  })
   assert.equal(status, 200)
   for (const name of kept) {
     assert.equal(names.filter((n) => n === name).length, 1, name)
-    if (name !== 'ratelimit' && name !== 'x-request-id') assert.equal(headers[name], direct.headers.get(name), name)
+    if (name !== 'ratelimit' && name !== 'x-request-id')
+      assert.equal(headers[name], direct.headers.get(name), name)
   }
   assert.equal(headers['x-request-id'], 'mine-1')
   assert.equal(headers.server, 'nginx')
@@ -83,7 +109,9 @@ test('the API’s headers come once and as they are; nginx tells no version, and
   }
 })
 
-test('a client is counted by the address that nginx sees, whatever it says of itself', { skip }, async (t) => {
+test('a client is counted by the address that nginx sees, whatever it says of itself', {
+  skip,
+}, async (t) => {
   const { call } = await open(t, { RATE_LIMIT_STORE: 'postgres', RATE_LIMIT_HEALTH: '3' })
   const ask = async (from: string, headers: Record<string, string> = {}) =>
     (await call('/health', { bare: true, from, headers })).status
@@ -98,7 +126,9 @@ test('a client is counted by the address that nginx sees, whatever it says of it
   for (const headers of forged) assert.equal(await ask('127.0.0.7', headers), 429, JSON.stringify(headers))
 })
 
-test('a login over https gets the cookie for https; a client cannot say that its http is https', { skip }, async (t) => {
+test('a login over https gets the cookie for https; a client cannot say that its http is https', {
+  skip,
+}, async (t) => {
   const { call, plain } = await open(t)
   const form = { 'Content-Type': 'application/x-www-form-urlencoded', 'Sec-Fetch-Site': 'same-origin' }
   const post = { method: 'POST', headers: form, body: `key=${KEY}`, bare: true }
@@ -113,10 +143,17 @@ test('bodies of more than 64 KiB are refused, but for many changes at once', { s
   const { call } = await open(t)
   const json = { 'Content-Type': 'application/json' }
   const put = (bytes: number) =>
-    call('/api/v1/anomalies/T', { method: 'PUT', headers: json, body: JSON.stringify({ new_status: 'FRAUD', note: 'x'.repeat(bytes - 40) }) })
+    call('/api/v1/anomalies/T', {
+      method: 'PUT',
+      headers: json,
+      body: JSON.stringify({ new_status: 'FRAUD', note: 'x'.repeat(bytes - 40) }),
+    })
   assert.equal((await put(60 * 1024)).status, 422, 'the API refuses the note, not nginx the body')
   const large = await put(65 * 1024)
-  assert.deepEqual([large.status, large.headers['content-type'], title(large.body)], [413, PROBLEM, 'Content Too Large'])
+  assert.deepEqual(
+    [large.status, large.headers['content-type'], title(large.body)],
+    [413, PROBLEM, 'Content Too Large'],
+  )
   const bulk = (bytes: number) =>
     call('/api/v1/anomalies/status', { method: 'POST', headers: json, body: 'x'.repeat(bytes) })
   assert.notEqual((await bulk(200 * 1024)).status, 413)
@@ -145,7 +182,9 @@ test('events of the stream come through as they happen', { skip }, async (t) => 
   }
 })
 
-test('a process that is gone is not missed; without any the answer says so, and the log names no account', { skip }, async (t) => {
+test('a process that is gone is not missed; without any the answer says so, and the log names no account', {
+  skip,
+}, async (t) => {
   const { call, apis, accessLog } = await open(t)
   apis[0].signal('SIGKILL')
   await apis[0].ended()
@@ -156,7 +195,10 @@ test('a process that is gone is not missed; without any the answer says so, and 
   apis[1].signal('SIGKILL')
   await apis[1].ended()
   const away = await call('/api/v1/accounts/ACC-CANARY/transactions')
-  assert.deepEqual([away.status, away.headers['content-type'], title(away.body)], [503, PROBLEM, 'Service Unavailable'])
+  assert.deepEqual(
+    [away.status, away.headers['content-type'], title(away.body)],
+    [503, PROBLEM, 'Service Unavailable'],
+  )
   const lines = (await accessLog()).trim().split('\n')
   assert.equal(JSON.parse(lines.at(-1)!).status, 503)
   assert.doesNotMatch(lines.join(), /CANARY|a-key-for/)

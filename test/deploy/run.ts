@@ -59,7 +59,10 @@ await new Command('npm run check:deploy --')
   .option('--only <names>', `some of: ${Object.keys(CHECKS).join(', ')}`, names)
   .option('--strict', 'a check that is left out counts as failed')
   .option('--json', 'print one JSON object')
-  .addHelpText('after', '\nExit code 0: nothing was found; 1: something was, or could not be looked for. What may stay is in test/deploy/accepted.yaml.')
+  .addHelpText(
+    'after',
+    '\nExit code 0: nothing was found; 1: something was, or could not be looked for. What may stay is in test/deploy/accepted.yaml.',
+  )
   .action(main)
   .parseAsync()
 
@@ -90,7 +93,8 @@ async function makeAll({ only, strict, json }: Options, signal: AbortSignal): Pr
   }
   const made = results.filter(({ state }) => state !== 'left out').map(({ check }) => check)
   const stale = accepted.filter((each) => made.includes(each.tool) && !used.has(each))
-  for (const { tool, rule } of stale) console.error(`accepted.yaml: nothing is found for ${tool} ${rule} any more; take it out`)
+  for (const { tool, rule } of stale)
+    console.error(`accepted.yaml: nothing is found for ${tool} ${rule} any more; take it out`)
   if (json) console.log(JSON.stringify({ results, stale }))
   const bad = results.some(({ state }) => state === 'failed' || (strict && state === 'left out'))
   return bad || stale.length > 0 ? 1 : 0

@@ -23,7 +23,8 @@ import { loadSettings } from '../../schemas/settings.ts'
 const quiet = createLogger('test', 'silent')
 const programs = findPrograms(cacheDirectory(process.env.WEIR_CACHE_DIR))
 const java = await findJava()
-const missing = programs === null ? 'Kafka is not in the cache: npm test fetches it' : 'missing' in java && java.missing
+const missing =
+  programs === null ? 'Kafka is not in the cache: npm test fetches it' : 'missing' in java && java.missing
 if (missing) console.error(`LEFT OUT: ${missing}`)
 
 async function guardian(t: TestContext): Promise<Guardian> {
@@ -32,7 +33,9 @@ async function guardian(t: TestContext): Promise<Guardian> {
   return started
 }
 
-test('Kafka starts with Compose’s settings, and the pipeline can make its topics', { skip: missing }, async (t) => {
+test('Kafka starts with Compose’s settings, and the pipeline can make its topics', {
+  skip: missing,
+}, async (t) => {
   const servers = await guardian(t)
   const at = join(servers.directory, 'kafka')
   mkdirSync(join(at, 'tmp'), { recursive: true })
@@ -54,14 +57,23 @@ test('Kafka starts with Compose’s settings, and the pipeline can make its topi
       .replace('/var/lib/kafka/data', join(at, 'data'))
     assert.doesNotMatch(settings, /9092|9093|\/var\/lib/)
     writeFileSync(file, settings)
-    const format = ['kafka.tools.StorageTool', 'format', '--cluster-id=4L6g3nShT-eMCtK--X86sw', `--config=${file}`]
+    const format = [
+      'kafka.tools.StorageTool',
+      'format',
+      '--cluster-id=4L6g3nShT-eMCtK--X86sw',
+      `--config=${file}`,
+    ]
     await servers.run(job('format.log', format))
     const kafka = await servers.spawn(job('kafka.log', ['kafka.Kafka', file]))
     const admin = createKafka([`127.0.0.1:${port}`], 'weir-test', quiet).admin()
     await untilReady('Kafka', kafka, join(at, 'kafka.log'), 60, () => admin.connect())
     t.after(() => admin.disconnect())
     await createTopics(admin, loadSettings([], {}))
-    assert.deepEqual((await admin.listTopics()).sort(), ['labels', 'transactions', 'transactions.dead-letter'])
+    assert.deepEqual((await admin.listTopics()).sort(), [
+      'labels',
+      'transactions',
+      'transactions.dead-letter',
+    ])
   })
 })
 
@@ -82,12 +94,23 @@ test('PostgreSQL takes TLS with the certificate of secrets.sh, and a password, a
   copyFileSync('deploy/compose/postgres/pg_hba.conf', join(servers.directory, 'pg_hba.conf'))
 
   const bin = postgresPrograms(servers.directory, USER)
-  const service = parse(readFileSync('deploy/compose/compose.yaml', 'utf8'), { merge: true, maxAliasCount: -1 }).services.postgres
+  const service = parse(readFileSync('deploy/compose/compose.yaml', 'utf8'), {
+    merge: true,
+    maxAliasCount: -1,
+  }).services.postgres
   const job = (log: string, command: string, args: string[]) => ({
     ...{ command: join(bin, command), args, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' }, cwd: at },
-    ...{ user: USER ?? undefined, log: join(servers.directory, log), stop: ['SIGINT', 'SIGQUIT'] as ['SIGINT', 'SIGQUIT'] },
+    ...{
+      user: USER ?? undefined,
+      log: join(servers.directory, log),
+      stop: ['SIGINT', 'SIGQUIT'] as ['SIGINT', 'SIGQUIT'],
+    },
   })
-  const init = [...service.environment.POSTGRES_INITDB_ARGS.split(' '), '--username=postgres', `--pwfile=${secrets}/postgres`]
+  const init = [
+    ...service.environment.POSTGRES_INITDB_ARGS.split(' '),
+    '--username=postgres',
+    `--pwfile=${secrets}/postgres`,
+  ]
   await servers.run(job('initdb.log', 'initdb', ['--pgdata=data', '--no-instructions', ...init]))
   const shipped = readFileSync('deploy/compose/postgres/start.sh', 'utf8')
     .replaceAll('/run/secrets', secrets)
@@ -106,12 +129,15 @@ test('PostgreSQL takes TLS with the certificate of secrets.sh, and a password, a
       client.on('error', () => {})
       try {
         await client.connect()
-        return (await client.query('SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()')).rows[0].version
+        return (await client.query('SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()')).rows[0]
+          .version
       } finally {
         await client.end().catch(() => {})
       }
     }
-    await untilReady('PostgreSQL', server, join(servers.directory, 'postgres.log'), 60, () => connect({ ssl }))
+    await untilReady('PostgreSQL', server, join(servers.directory, 'postgres.log'), 60, () =>
+      connect({ ssl }),
+    )
     assert.equal(await connect({ ssl }), 'TLSv1.3')
     await assert.rejects(connect({}), /no pg_hba\.conf entry .*no encryption/)
     await assert.rejects(connect({ ssl, password: 'another' }), /password authentication failed/)

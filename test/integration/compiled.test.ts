@@ -13,7 +13,22 @@ import { sendTransactions } from '../support/topics.ts'
 import { transaction } from '../support/transactions.ts'
 
 const KEY = 'a-key-for-the-compiled-test-only'
-const COMMANDS = ['migrate', 'produce', 'labels', 'pipeline', 'api', 'health', 'train', 'models', 'keys', 'audit', 'backtest', 'dead-letters', 'start', 'servers']
+const COMMANDS = [
+  'migrate',
+  'produce',
+  'labels',
+  'pipeline',
+  'api',
+  'health',
+  'train',
+  'models',
+  'keys',
+  'audit',
+  'backtest',
+  'dead-letters',
+  'start',
+  'servers',
+]
 
 /** Two ports that follow each other, for two workers. */
 async function twoPorts(): Promise<number> {
@@ -76,10 +91,16 @@ test('compiled, as in the image: nobody migrates, scores and serves from files t
     what: 'the API to be ready',
     seconds: 30,
   })
-  const get = (path: string) => fetch(`http://127.0.0.1:${env.PORT}${path}`, { headers: { 'X-API-Key': KEY } })
+  const get = (path: string) =>
+    fetch(`http://127.0.0.1:${env.PORT}${path}`, { headers: { 'X-API-Key': KEY } })
   const list = (await (await get('/api/v1/anomalies')).json()) as { count: number }
   assert.ok(list.count > 0, 'no anomalies')
-  for (const file of ['/assets/weir.css', '/assets/queue.js', '/api/openapi.json', '/api/docs/swagger-ui.css'])
+  for (const file of [
+    '/assets/weir.css',
+    '/assets/queue.js',
+    '/api/openapi.json',
+    '/api/docs/swagger-ui.css',
+  ])
     assert.equal((await get(file)).status, 200, file)
   const audit = await built.run(['audit', 'verify'], env)
   assert.equal(audit.code, 0, audit.errors)

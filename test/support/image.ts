@@ -53,7 +53,14 @@ export async function image(t: Scope): Promise<Image> {
   const root = join(directory, 'app')
   await run(process.execPath, ['--import', 'tsx', 'deploy/build.ts', '--out', join(root, 'dist')])
   for (const file of ['package.json', 'package-lock.json', '.npmrc']) await cp(file, join(root, file))
-  const install = ['ci', '--omit=dev', '--omit=optional', '--ignore-scripts', '--prefer-offline', '--no-audit']
+  const install = [
+    'ci',
+    '--omit=dev',
+    '--omit=optional',
+    '--ignore-scripts',
+    '--prefer-offline',
+    '--no-audit',
+  ]
   await run('npm', install, { cwd: root })
   // The one that runs now, where nobody can read it.
   const node = join(directory, 'node')
@@ -62,15 +69,20 @@ export async function image(t: Scope): Promise<Image> {
   await chmod(directory, 0o755)
 
   const { entry, health } = await commandsOf('deploy/docker/Dockerfile')
-  const inPlace = (words: string[]) =>
-    words.map((word) => (word === 'node' ? node : word.replace(APP, root)))
+  const inPlace = (words: string[]) => words.map((word) => (word === 'node' ? node : word.replace(APP, root)))
   const launch = (words: string[], env: Env) => {
     const [program, ...args] = inPlace(words)
     return spawn(program, args, {
       ...NOBODY,
       // Like the image: nowhere to write, and nothing of this user's environment.
       cwd: '/',
-      env: { PATH: '/usr/bin:/bin', NODE_ENV: 'production', TMPDIR: '/nonexistent', HOME: '/nonexistent', ...env },
+      env: {
+        PATH: '/usr/bin:/bin',
+        NODE_ENV: 'production',
+        TMPDIR: '/nonexistent',
+        HOME: '/nonexistent',
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
   }

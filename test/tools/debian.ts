@@ -18,9 +18,12 @@ export async function debianProgram(name: string, path: string, options: ToolOpt
   if (existsSync(path)) return path
   const home = await installed(`debian-${name}`, name, options, async (directory, signal) => {
     await runProgram('apt-get', ['download', name], { signal, cwd: directory }).catch((cause) => {
-      throw new Error(`apt-get download ${name}: ${cause.message}. Does \`apt-get update\` help? It needs Debian or Ubuntu.`, {
-        cause,
-      })
+      throw new Error(
+        `apt-get download ${name}: ${cause.message}. Does \`apt-get update\` help? It needs Debian or Ubuntu.`,
+        {
+          cause,
+        },
+      )
     })
     const [file] = (await readdir(directory)).filter((each) => each.endsWith('.deb'))
     await runProgram('dpkg-deb', ['-x', file, '.'], { signal, cwd: directory })

@@ -21,7 +21,12 @@ type Install = (directory: string, signal: AbortSignal) => Promise<void>
  * that it is complete.
  * @param content what decides what is in it, such as names and versions
  */
-export async function installed(name: string, content: string, options: ToolOptions, install: Install): Promise<string> {
+export async function installed(
+  name: string,
+  content: string,
+  options: ToolOptions,
+  install: Install,
+): Promise<string> {
   const { cache, signal, say } = options
   const home = join(cache, `${name}-${createHash('sha256').update(content).digest('hex').slice(0, 12)}`)
   const complete = join(home, 'complete')
@@ -47,9 +52,13 @@ export const pythonPackages =
 export const npmPackages =
   (what: string[]): Install =>
   (directory, signal) =>
-    runProgram('npm', ['install', '--prefix', directory, '--ignore-scripts', '--no-audit', '--no-fund', ...what], {
-      signal,
-    })
+    runProgram(
+      'npm',
+      ['install', '--prefix', directory, '--ignore-scripts', '--no-audit', '--no-fund', ...what],
+      {
+        signal,
+      },
+    )
 
 /** Builds a program with Go, into the directory itself. @param what package@version */
 export const goProgram =

@@ -17,11 +17,18 @@ const accepted = readAccepted(`
 `)
 
 test('a finding is accepted by tool, rule and place', () => {
-  const { remaining, used } = withoutAccepted('trivy', [finding(), finding({ where: 'deploy/y.yaml:1' })], accepted)
+  const { remaining, used } = withoutAccepted(
+    'trivy',
+    [finding(), finding({ where: 'deploy/y.yaml:1' })],
+    accepted,
+  )
   assert.deepEqual(remaining, [finding({ where: 'deploy/y.yaml:1' })])
   assert.deepEqual([...used], [accepted[0]])
   assert.equal(withoutAccepted('gixy', [finding()], accepted).remaining.length, 1)
-  assert.equal(withoutAccepted('trivy', [finding({ rule: 'R-2', where: 'anywhere' })], accepted).remaining.length, 0)
+  assert.equal(
+    withoutAccepted('trivy', [finding({ rule: 'R-2', where: 'anywhere' })], accepted).remaining.length,
+    0,
+  )
 })
 
 test('what is high or critical is never accepted', () => {

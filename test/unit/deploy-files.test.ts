@@ -40,12 +40,15 @@ test('each Compose service has the secrets that it reads, and no other', () => {
     for (const secret of reads) assert.ok(given.includes(secret), `${name} reads ${secret}, and has it not`)
     // The others read theirs by files of their own.
     if (!environment.DATABASE_URL || name === 'roles') continue
-    for (const secret of given) assert.ok(reads.includes(secret), `${name} has ${secret}, and does not read it`)
+    for (const secret of given)
+      assert.ok(reads.includes(secret), `${name} has ${secret}, and does not read it`)
   }
 })
 
 test('Compose publishes nginx, and pages for watching on loopback', () => {
-  const published = Object.entries(compose.services).flatMap(([name, { ports = [] }]) => ports.map((port) => [name, port]))
+  const published = Object.entries(compose.services).flatMap(([name, { ports = [] }]) =>
+    ports.map((port) => [name, port]),
+  )
   for (const [name, port] of published)
     assert.ok(name === 'nginx' || port.startsWith('127.0.0.1:'), `${name} publishes ${port}`)
   assert.equal(published.filter(([name]) => name === 'nginx').length, 2)
@@ -60,14 +63,20 @@ test('all images have a version', () => {
   for (const [, image] of dockerfile.matchAll(/^FROM (\S+)/gm)) assert.match(image, /:\d+\.\d+/)
 })
 
-const commands = new Set([...readFileSync('deploy/weir.ts', 'utf8').matchAll(/^  '?([a-z-]+)'?: \(\) => import/gm)].map(([, name]) => name))
+const commands = new Set(
+  [...readFileSync('deploy/weir.ts', 'utf8').matchAll(/^ {2}'?([a-z-]+)'?: \(\) => import/gm)].map(
+    ([, name]) => name,
+  ),
+)
 // Settings and commands of other branches are unknown until they are merged.
 const isWhole = 'KAFKA_SECURITY_PROTOCOL' in shape && commands.has('roles') && commands.has('backup')
 const skip = !isWhole && 'not all settings and commands are there yet'
 
 /** Services that run Weir: those of an override name no image. */
 const weirServices = [compose, ...overrides].flatMap(({ services }) =>
-  Object.entries(services).filter(([, service]) => service !== null && (service.image?.includes('weir') ?? true)),
+  Object.entries(services).filter(
+    ([, service]) => service !== null && (service.image?.includes('weir') ?? true),
+  ),
 )
 
 test('what the deployments set are settings', { skip }, () => {
@@ -80,7 +89,8 @@ test('what the deployments set are settings', { skip }, () => {
 
 test('what the deployments run are commands', { skip }, () => {
   for (const [service, { command }] of weirServices)
-    if (command !== undefined && command[0] !== '--help') assert.ok(commands.has(command[0]), `${service}: ${command[0]}`)
+    if (command !== undefined && command[0] !== '--help')
+      assert.ok(commands.has(command[0]), `${service}: ${command[0]}`)
   let found = 0
   for (const file of globSync('deploy/kubernetes/{base,overlays/*}/*.yaml'))
     for (const [, name] of readFileSync(file, 'utf8').matchAll(/^ +args: \[([a-z-]+)/gm)) {
@@ -116,8 +126,12 @@ test('secrets.sh makes every file that Compose mounts, readable for containers a
   assert.equal(statSync(join(out, 'ca_key')).mode & 0o777, 0o400)
   const text = (file: string) => readFileSync(join(out, file), 'utf8')
   assert.notEqual(text('fraud_api'), text('fraud_owner'))
-  for (const name of ['fraud_api', 'api_key', 'ca_key']) assert.ok(!(made.stdout + made.stderr).includes(text(name).trim()))
-  for (const [crt, host] of [['postgres_crt', 'postgres'], ['nginx_crt', 'fraud.example.com']]) {
+  for (const name of ['fraud_api', 'api_key', 'ca_key'])
+    assert.ok(!(made.stdout + made.stderr).includes(text(name).trim()))
+  for (const [crt, host] of [
+    ['postgres_crt', 'postgres'],
+    ['nginx_crt', 'fraud.example.com'],
+  ]) {
     const verify = ['verify', '-CAfile', join(out, 'ca_crt'), '-verify_hostname', host, join(out, crt)]
     assert.match(execFileSync('openssl', verify, { encoding: 'utf8' }), /: OK/)
   }

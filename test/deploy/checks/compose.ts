@@ -1,7 +1,16 @@
 import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { goProgram, installed, npmPackages, pythonPackages } from '../../tools/installed.ts'
-import { type Check, counted, type Finding, LeftOut, output, parsed, type Severity, severityOf } from '../check.ts'
+import {
+  type Check,
+  counted,
+  type Finding,
+  LeftOut,
+  output,
+  parsed,
+  type Severity,
+  severityOf,
+} from '../check.ts'
 
 /** The Compose files: by what reads them in Docker itself, by dclint's rules, and by compose-lint's for security. */
 
@@ -12,7 +21,12 @@ const DCLINT = ['dclint@3.1.0']
 const COMPOSE_LINT = ['compose-lint==0.36.2']
 
 /** What a user puts into .env. */
-const ENVIRONMENT = ['WEIR_ADDRESS=127.0.0.1', 'WEIR_POSTGRES=pg:5432', 'WEIR_KAFKA=k:9093', 'WEIR_REGISTRY=https://r']
+const ENVIRONMENT = [
+  'WEIR_ADDRESS=127.0.0.1',
+  'WEIR_POSTGRES=pg:5432',
+  'WEIR_KAFKA=k:9093',
+  'WEIR_REGISTRY=https://r',
+]
 
 /** Reads, merges and checks them as `docker compose config` would: that command is this library. */
 export const composeGo: Check = async (context) => {
@@ -22,14 +36,28 @@ export const composeGo: Check = async (context) => {
   const overrides = globSync(FILES).filter((file) => file !== BASE)
   const findings: Finding[] = []
   for (const files of [[BASE], ...overrides.map((override) => [BASE, override])]) {
-    const { code, errors } = await output('/usr/bin/env', [...ENVIRONMENT, join(home, 'cmd'), ...files], context)
+    const { code, errors } = await output(
+      '/usr/bin/env',
+      [...ENVIRONMENT, join(home, 'cmd'), ...files],
+      context,
+    )
     if (code !== 0)
-      findings.push({ rule: 'compose-spec', severity: 'high', where: files.join(' + '), message: errors.trim() })
+      findings.push({
+        rule: 'compose-spec',
+        severity: 'high',
+        where: files.join(' + '),
+        message: errors.trim(),
+      })
   }
   return { at: `${counted(overrides.length + 1, 'project')}`, findings }
 }
 
-const DCLINT_SEVERITIES: Record<string, Severity> = { critical: 'high', major: 'high', minor: 'medium', info: 'low' }
+const DCLINT_SEVERITIES: Record<string, Severity> = {
+  critical: 'high',
+  major: 'high',
+  minor: 'medium',
+  info: 'low',
+}
 
 export const dclint: Check = async (context) => {
   const home = await installed('dclint', DCLINT.join(), context, npmPackages(DCLINT))
@@ -52,7 +80,13 @@ export const dclint: Check = async (context) => {
   }
 }
 
-const SEVERITIES: Record<string, Severity> = { critical: 'critical', high: 'high', medium: 'medium', low: 'low', info: 'low' }
+const SEVERITIES: Record<string, Severity> = {
+  critical: 'critical',
+  high: 'high',
+  medium: 'medium',
+  low: 'low',
+  info: 'low',
+}
 
 interface ComposeLintFinding {
   rule_id: string
@@ -67,7 +101,10 @@ export const composeLint: Check = async (context) => {
   const files = globSync(FILES)
   const findings: Finding[] = []
   for (const file of files) {
-    const { out } = await output(join(home, 'bin', 'compose-lint'), ['--format', 'json', file], { ...context, allowed: [0, 1, 2] })
+    const { out } = await output(join(home, 'bin', 'compose-lint'), ['--format', 'json', file], {
+      ...context,
+      allowed: [0, 1, 2],
+    })
     for (const found of parsed<{ findings: ComposeLintFinding[] }>('compose-lint', out).findings)
       findings.push({
         rule: found.rule_id,

@@ -57,7 +57,15 @@ export const trivy: Check = async (context) => {
   const overlays = await rendered(context)
   for (const [name, text] of overlays) await writeFile(join(looked, `${name}.yaml`), text)
   // The checks that came with the program: newer ones would have to be fetched.
-  const args = ['config', '--format', 'json', '--quiet', '--skip-check-update', '--cache-dir', join(context.directory, 'cache')]
+  const args = [
+    'config',
+    '--format',
+    'json',
+    '--quiet',
+    '--skip-check-update',
+    '--cache-dir',
+    join(context.directory, 'cache'),
+  ]
   const { out } = await output(join(home, 'bin', 'trivy'), [...args, looked], context)
   const { Results = [] } = parsed<TrivyReport>('trivy', out)
   const findings = Results.flatMap(({ Target, Misconfigurations = [] }) =>

@@ -14,7 +14,8 @@ const VERSION = '1.33'
 
 /** kubectl has kustomize in it; else Go builds it. @returns a program and its first arguments */
 async function kustomizer(context: Context): Promise<string[]> {
-  for (const path of ['/usr/bin/kubectl', '/usr/local/bin/kubectl']) if (existsSync(path)) return [path, 'kustomize']
+  for (const path of ['/usr/bin/kubectl', '/usr/local/bin/kubectl'])
+    if (existsSync(path)) return [path, 'kustomize']
   const home = await installed('kustomize', KUSTOMIZE, context, async (directory, signal) => {
     await goProgram(KUSTOMIZE)(directory, signal).catch((cause) => {
       throw new LeftOut(`there is no kubectl, and Go cannot build kustomize: ${cause.message}`)
@@ -49,9 +50,19 @@ export const kustomize: Check = async (context) => {
       objects++
       // Secrets are made where the cluster is, from files that are not here.
       if (kind === 'Secret')
-        findings.push({ rule: 'secret', severity: 'critical', where: `${name}: ${metadata.name}`, message: 'a Secret in the repository' })
+        findings.push({
+          rule: 'secret',
+          severity: 'critical',
+          where: `${name}: ${metadata.name}`,
+          message: 'a Secret in the repository',
+        })
       if (kind !== 'Namespace' && metadata.namespace === undefined)
-        findings.push({ rule: 'namespace', severity: 'medium', where: `${name}: ${kind} ${metadata.name}`, message: 'it names no namespace' })
+        findings.push({
+          rule: 'namespace',
+          severity: 'medium',
+          where: `${name}: ${kind} ${metadata.name}`,
+          message: 'it names no namespace',
+        })
     }
   }
   return { at: counted(objects, 'object'), findings }
@@ -65,10 +76,14 @@ export const kubernetesValidate: Check = async (context) => {
     const file = join(context.directory, `${name}.yaml`)
     await writeFile(file, text)
     const args = ['--strict', '--kubernetes-version', VERSION, file]
-    const { code, out, errors } = await output(join(home, 'bin', 'kubernetes-validate'), args, { ...context, allowed: [0, 1, 2, 3] })
+    const { code, out, errors } = await output(join(home, 'bin', 'kubernetes-validate'), args, {
+      ...context,
+      allowed: [0, 1, 2, 3],
+    })
     if (code === 0) continue
     for (const line of `${out}\n${errors}`.split('\n'))
-      if (/ERROR|WARN/.test(line)) findings.push({ rule: 'schema', severity: 'high', where: name, message: line })
+      if (/ERROR|WARN/.test(line))
+        findings.push({ rule: 'schema', severity: 'high', where: name, message: line })
     if (findings.length === 0) throw new Error(`exit code ${code}: ${out}${errors}`)
   }
   return { at: `${counted(overlays.size, 'overlay')} against Kubernetes ${VERSION}`, findings }

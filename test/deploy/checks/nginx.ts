@@ -10,7 +10,12 @@ import { runTests } from './tests.ts'
 const CONFIGURATION = 'deploy/nginx'
 const GIXY = ['gixy-ng==0.2.59']
 
-const SEVERITIES: Record<string, Severity> = { high: 'high', medium: 'medium', low: 'low', unspecified: 'low' }
+const SEVERITIES: Record<string, Severity> = {
+  high: 'high',
+  medium: 'medium',
+  low: 'low',
+  unspecified: 'low',
+}
 
 export const gixy: Check = async (context) => {
   const home = await installed('gixy', GIXY.join(), context, pythonPackages(GIXY))
@@ -21,7 +26,9 @@ export const gixy: Check = async (context) => {
   const main = join(directory, 'nginx.conf')
   await writeFile(main, (await readFile(main, 'utf8')).replaceAll('/etc/nginx/weir', directory))
   const { out } = await output(join(home, 'bin', 'gixy'), ['--format', 'json', main], context)
-  const found = parsed<{ plugin: string; severity: string; summary: string; reason: string; config: string }[]>('gixy', out)
+  const found = parsed<
+    { plugin: string; severity: string; summary: string; reason: string; config: string }[]
+  >('gixy', out)
   return {
     at: '3 files',
     findings: found.map(({ plugin, severity, summary, reason, config }) => ({

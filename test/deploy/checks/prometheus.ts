@@ -35,12 +35,16 @@ export const prometheus: Check = async (context) => {
   const tests = globSync(`${PROMETHEUS}/rules/*_test.yml`)
   const rules = globSync(`${PROMETHEUS}/rules/*.yml`).filter((file) => !tests.includes(file))
   const findings: Finding[] = []
-  for (const file of rules) findings.push(...(await findingsOf(context, tool, ['check', 'rules', '--lint-fatal', file], file)))
+  for (const file of rules)
+    findings.push(...(await findingsOf(context, tool, ['check', 'rules', '--lint-fatal', file], file)))
   for (const file of tests) findings.push(...(await findingsOf(context, tool, ['test', 'rules', file], file)))
   // Certificates and passwords that it names are on the target's disk only.
   const config = join(PROMETHEUS, 'prometheus.yml')
   findings.push(...(await findingsOf(context, tool, ['check', 'config', '--syntax-only', config], config)))
-  return { at: `${counted(rules.length, 'file')} of rules, ${counted(tests.length, 'file')} of tests, 1 configuration`, findings }
+  return {
+    at: `${counted(rules.length, 'file')} of rules, ${counted(tests.length, 'file')} of tests, 1 configuration`,
+    findings,
+  }
 }
 
 export const alertmanager: Check = async (context) => {
@@ -51,7 +55,10 @@ export const alertmanager: Check = async (context) => {
   await cp('deploy/alertmanager', directory, { recursive: true })
   const file = join(directory, 'alertmanager.yml')
   await writeFile(file, (await readFile(file, 'utf8')).replaceAll('/etc/alertmanager', directory))
-  return { at: '1 configuration', findings: await findingsOf(context, tool, ['check-config', file], ALERTMANAGER) }
+  return {
+    at: '1 configuration',
+    findings: await findingsOf(context, tool, ['check-config', file], ALERTMANAGER),
+  }
 }
 
 export const metrics: Check = async (context) => {
@@ -68,7 +75,9 @@ export const metrics: Check = async (context) => {
     await writeFile(file, text)
     // It reads its input only.
     const args = ['-c', 'exec "$1" check metrics < "$2"', 'sh', tool, file]
-    findings.push(...(await findingsOf(context, 'sh', args, name)).map((each) => ({ ...each, rule: 'check metrics' })))
+    findings.push(
+      ...(await findingsOf(context, 'sh', args, name)).map((each) => ({ ...each, rule: 'check metrics' })),
+    )
   }
   return { at: 'the API’s and the pipeline’s', findings }
 }

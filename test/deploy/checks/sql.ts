@@ -22,7 +22,10 @@ export const squawk: Check = async (context) => {
   }
   const args = ['--reporter', 'json', '--pg-version', '15.0', '--assume-in-transaction', ...files]
   const { out } = await output(join(home, 'bin', 'squawk'), args, context)
-  const found = parsed<{ file: string; line: number; level: string; message: string; rule_name: string }[]>('squawk', out)
+  const found = parsed<{ file: string; line: number; level: string; message: string; rule_name: string }[]>(
+    'squawk',
+    out,
+  )
   return {
     at: counted(files.length, 'migration'),
     findings: found.map(({ file, line, level, message, rule_name }) => ({

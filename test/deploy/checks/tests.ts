@@ -14,7 +14,12 @@ export async function runTests(file: string, context: Context): Promise<Looked> 
     throw new Error(`no test ran: ${out}${errors}`)
   }
   const findings = [...out.matchAll(/^ *not ok \d+ - (.*)\n[\s\S]*?error: (?:\|-\s*)?(.*)$/gm)].map(
-    ([, test, error]): Finding => ({ rule: 'test', severity: 'high', where: `${file}: ${test}`, message: error }),
+    ([, test, error]): Finding => ({
+      rule: 'test',
+      severity: 'high',
+      where: `${file}: ${test}`,
+      message: error,
+    }),
   )
   if (findings.length === 0 && failed > 0) throw new Error(out.slice(-2000))
   const left = skipped > 0 ? `, ${skipped} left out` : ''
