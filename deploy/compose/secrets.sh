@@ -52,6 +52,11 @@ for secret in postgres fraud_owner fraud_api fraud_detector fraud_operator fraud
   fraud_metrics fraud_retention api_key log_hmac_key grafana_admin_password; do
   openssl rand -hex 32 >"$work/$secret"
 done
+# What a service sets as DATABASE_URL_FILE.
+for role in postgres fraud_owner fraud_api fraud_detector fraud_operator fraud_backup; do
+  echo "postgres://$role:$(cat "$work/$role")@postgres:5432/weir?sslmode=verify-full&sslrootcert=/run/secrets/ca_crt" \
+    >"$work/$role.url"
+done
 # Theirs come from elsewhere; until then what reads them is refused, and the rest runs. metrics_key is made by `weir keys create`,
 # backup_recipients by `weir backup keygen`.
 for secret in metrics_key backup_recipients slack_webhook_url pagerduty_routing_key smtp_password; do
@@ -61,7 +66,7 @@ done
 # certificate FILE NAME: signed by the authority
 certificate() {
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" -keyout "$work/$1_key" -out "$work/$1_csr" 2>/dev/null
-  openssl x509 -req -in "$work/$1_csr" -CA "$work/ca_crt" -CAkey "$work/ca_key" -CAcreateserial -days 397 -sha256 \
+  openssl x509 -req -in "$work/$1_csr" -CA "$work/ca_crt" -CAkey "$work/ca_key" -set_serial "0x$(openssl rand -hex 16)" -days 397 -sha256 \
     -extfile <(printf 'subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n' "$2") \
     -out "$work/$1_crt" 2>/dev/null
   rm "$work/$1_csr"
@@ -71,7 +76,6 @@ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 
   -addext 'keyUsage=critical,keyCertSign,cRLSign' -keyout "$work/ca_key" -out "$work/ca_crt" 2>/dev/null
 certificate postgres postgres
 certificate nginx "$name"
-rm -f "$work"/*.srl
 
 # Compose mounts each file as it is, and each container has a user of its own: so all may read the file, and only this user the
 # directory.

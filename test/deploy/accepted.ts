@@ -18,12 +18,14 @@ const entry = z.strictObject({
 })
 export type Accepted = z.infer<typeof entry>
 
+const entries = z.array(entry).max(MOST, `at most ${MOST} findings can be accepted: mend the others`)
+
 /** @throws when there are too many, or one has no reason */
-export const readAccepted = (text = readFileSync(file, 'utf8')): Accepted[] =>
-  z
-    .array(entry)
-    .max(MOST, `at most ${MOST} findings can be accepted: mend the others`)
-    .parse(parse(text) ?? [])
+export function readAccepted(text = readFileSync(file, 'utf8')): Accepted[] {
+  const read = entries.safeParse(parse(text) ?? [])
+  if (!read.success) throw new Error(`accepted.yaml: ${z.prettifyError(read.error)}`)
+  return read.data
+}
 
 /** @returns the findings that remain, and the entries that some finding was accepted by */
 export function withoutAccepted(

@@ -75,8 +75,8 @@ async function main(options: Options): Promise<void> {
   try {
     process.exitCode = await makeAll(options, end.signal)
   } catch (error) {
-    if (!end.signal.aborted) throw error
-    process.exitCode = 130
+    if (!end.signal.aborted) console.error(`error: ${(error as Error).message}`)
+    process.exitCode = end.signal.aborted ? 130 : 1
   }
 }
 

@@ -12,7 +12,7 @@ interface Service {
   command?: string[]
   environment?: Record<string, string>
   secrets?: (string | { source: string })[]
-  ports?: string[]
+  ports?: (string | { host_ip?: string; published: string })[]
 }
 
 interface Compose {
@@ -24,6 +24,8 @@ const OPTIONS = { merge: true, maxAliasCount: -1, logLevel: 'error' } as const
 const read = (file: string): Compose => parse(readFileSync(file, 'utf8'), OPTIONS)
 const compose = read('deploy/compose/compose.yaml')
 const overrides = ['dev', 'external'].map((name) => read(`deploy/compose/compose.${name}.yaml`))
+
+const MANIFESTS = globSync('deploy/kubernetes/{base,overlays/*}/*.yaml')
 
 /** Secrets that a text reads from /run/secrets. */
 const readBy = (text: string): string[] =>
@@ -39,7 +41,8 @@ test('each Compose service has the secrets that it reads, and no other', () => {
     const reads = readBy(JSON.stringify([command, environment]))
     for (const secret of reads) assert.ok(given.includes(secret), `${name} reads ${secret}, and has it not`)
     // The others read theirs by files of their own.
-    if (!environment.DATABASE_URL || name === 'roles') continue
+    if (!environment.DATABASE_URL_FILE || name === 'roles') continue
+    reads.push('ca_crt') // by sslrootcert of the URL
     for (const secret of given)
       assert.ok(reads.includes(secret), `${name} has ${secret}, and does not read it`)
   }
@@ -47,10 +50,11 @@ test('each Compose service has the secrets that it reads, and no other', () => {
 
 test('Compose publishes nginx, and pages for watching on loopback', () => {
   const published = Object.entries(compose.services).flatMap(([name, { ports = [] }]) =>
-    ports.map((port) => [name, port]),
+    ports.map((port) => [name, port] as const),
   )
   for (const [name, port] of published)
-    assert.ok(name === 'nginx' || port.startsWith('127.0.0.1:'), `${name} publishes ${port}`)
+    if (typeof port === 'string') assert.match(port, /^127\.0\.0\.1:/, name)
+    else assert.match(`${name} ${port.host_ip}`, /^nginx \$\{WEIR_ADDRESS/)
   assert.equal(published.filter(([name]) => name === 'nginx').length, 2)
 })
 
@@ -85,6 +89,9 @@ test('what the deployments set are settings', { skip }, () => {
   for (const file of globSync('deploy/kubernetes/overlays/*/settings/*.env'))
     for (const [, name] of readFileSync(file, 'utf8').matchAll(/^([A-Z_]+)=/gm))
       assert.ok(isSetting(name), `${file}: ${name}`)
+  for (const file of MANIFESTS)
+    for (const [, name] of readFileSync(file, 'utf8').matchAll(/- \{ name: ([A-Z_]+), value/g))
+      assert.ok(isSetting(name), `${file}: ${name}`)
 })
 
 test('what the deployments run are commands', { skip }, () => {
@@ -92,7 +99,7 @@ test('what the deployments run are commands', { skip }, () => {
     if (command !== undefined && command[0] !== '--help')
       assert.ok(commands.has(command[0]), `${service}: ${command[0]}`)
   let found = 0
-  for (const file of globSync('deploy/kubernetes/{base,overlays/*}/*.yaml'))
+  for (const file of MANIFESTS)
     for (const [, name] of readFileSync(file, 'utf8').matchAll(/^ +args: \[([a-z-]+)/gm)) {
       assert.ok(commands.has(name), `${file}: ${name}`)
       found++
@@ -102,7 +109,7 @@ test('what the deployments run are commands', { skip }, () => {
 
 test('the README tells how to make each secret that the manifests mount', () => {
   const readme = readFileSync('deploy/README.md', 'utf8')
-  for (const file of globSync('deploy/kubernetes/{base,overlays/*}/*.yaml'))
+  for (const file of MANIFESTS)
     for (const document of parseAllDocuments(readFileSync(file, 'utf8')))
       for (const [, name] of JSON.stringify(document.toJS()).matchAll(/"secretName":"([^"]+)"/g))
         assert.match(readme, new RegExp(`create secret (generic|tls) ${name}\\b`), `${file}: ${name}`)

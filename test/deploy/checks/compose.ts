@@ -1,8 +1,10 @@
-import { globSync } from 'node:fs'
-import { join } from 'node:path'
+import { globSync, readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { goProgram, installed, npmPackages, pythonPackages } from '../../tools/installed.ts'
 import {
   type Check,
+  type Context,
   counted,
   type Finding,
   LeftOut,
@@ -14,42 +16,39 @@ import {
 
 /** The Compose files: by what reads them in Docker itself, by dclint's rules, and by compose-lint's for security. */
 
-const FILES = 'deploy/compose/compose*.yaml'
 const BASE = 'deploy/compose/compose.yaml'
+const OVERRIDES = globSync('deploy/compose/compose.*.yaml')
 const COMPOSE_GO = 'github.com/compose-spec/compose-go/v2/cmd@v2.9.0'
 const DCLINT = ['dclint@3.1.0']
 const COMPOSE_LINT = ['compose-lint==0.36.2']
 
 /** What a user puts into .env. */
-const ENVIRONMENT = [
-  'WEIR_ADDRESS=127.0.0.1',
-  'WEIR_POSTGRES=pg:5432',
-  'WEIR_KAFKA=k:9093',
-  'WEIR_REGISTRY=https://r',
-]
+const ENVIRONMENT = ['WEIR_ADDRESS=192.0.2.1', 'WEIR_KAFKA=kafka:9093', 'WEIR_REGISTRY=https://registry']
 
-/** Reads, merges and checks them as `docker compose config` would: that command is this library. */
-export const composeGo: Check = async (context) => {
+/** Each project: compose.yaml alone, and with each file that goes over it. @throws LeftOut without Go */
+async function merged(context: Context): Promise<Map<string, { text: string; fault?: string }>> {
   const home = await installed('compose-go', COMPOSE_GO, context, goProgram(COMPOSE_GO)).catch((error) => {
     throw new LeftOut(`Go cannot build it: ${error.message}`)
   })
-  const overrides = globSync(FILES).filter((file) => file !== BASE)
-  const findings: Finding[] = []
-  for (const files of [[BASE], ...overrides.map((override) => [BASE, override])]) {
-    const { code, errors } = await output(
+  const projects = new Map<string, { text: string; fault?: string }>()
+  for (const files of [[BASE], ...OVERRIDES.map((override) => [BASE, override])]) {
+    const { code, out, errors } = await output(
       '/usr/bin/env',
       [...ENVIRONMENT, join(home, 'cmd'), ...files],
       context,
     )
-    if (code !== 0)
-      findings.push({
-        rule: 'compose-spec',
-        severity: 'high',
-        where: files.join(' + '),
-        message: errors.trim(),
-      })
+    projects.set(files.at(-1)!, code === 0 ? { text: out } : { text: '', fault: errors.trim() })
   }
-  return { at: `${counted(overrides.length + 1, 'project')}`, findings }
+  return projects
+}
+
+/** Reads, merges and checks them as `docker compose config` would: that command is this library. */
+export const composeGo: Check = async (context) => {
+  const projects = await merged(context)
+  const findings = [...projects].flatMap(([where, { fault }]): Finding[] =>
+    fault === undefined ? [] : [{ rule: 'compose-spec', severity: 'high', where, message: fault }],
+  )
+  return { at: counted(projects.size, 'project'), findings }
 }
 
 const DCLINT_SEVERITIES: Record<string, Severity> = {
@@ -61,7 +60,8 @@ const DCLINT_SEVERITIES: Record<string, Severity> = {
 
 export const dclint: Check = async (context) => {
   const home = await installed('dclint', DCLINT.join(), context, npmPackages(DCLINT))
-  const files = globSync(FILES)
+  // It does not know !reset and !override.
+  const files = [BASE, ...OVERRIDES.filter((file) => !readFileSync(file, 'utf8').includes('!reset'))]
   const args = ['--formatter', 'json', '--config', 'test/deploy/dclint.json', ...files]
   const { out } = await output(join(home, 'node_modules', '.bin', 'dclint'), args, context)
   const report = parsed<
@@ -96,11 +96,14 @@ interface ComposeLintFinding {
   line?: number
 }
 
+/** On what they come to together: an override says only what is otherwise. */
 export const composeLint: Check = async (context) => {
   const home = await installed('compose-lint', COMPOSE_LINT.join(), context, pythonPackages(COMPOSE_LINT))
-  const files = globSync(FILES)
+  const projects = await merged(context)
   const findings: Finding[] = []
-  for (const file of files) {
+  for (const [where, { text }] of projects) {
+    const file = join(context.directory, basename(where))
+    await writeFile(file, text)
     const { out } = await output(join(home, 'bin', 'compose-lint'), ['--format', 'json', file], {
       ...context,
       allowed: [0, 1, 2],
@@ -109,9 +112,9 @@ export const composeLint: Check = async (context) => {
       findings.push({
         rule: found.rule_id,
         severity: severityOf(SEVERITIES, found.severity),
-        where: `${file}:${found.line ?? 0} ${found.service ?? ''}`,
+        where: `${where} ${found.service ?? ''}`,
         message: found.message,
       })
   }
-  return { at: counted(files.length, 'file'), findings }
+  return { at: counted(projects.size, 'project'), findings }
 }
