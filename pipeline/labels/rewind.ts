@@ -10,7 +10,7 @@ import type { Needed } from '../../schemas/settings.ts'
  */
 export async function rewindLabels(settings: Needed<'KAFKA_BROKERS'>, log: Logger): Promise<number> {
   const { LABELS_TOPIC: topic, KAFKA_GROUP_ID } = settings
-  const admin = createKafka(settings.KAFKA_BROKERS, 'weir-labels', log).admin()
+  const admin = createKafka(settings, 'weir-labels', log).admin()
   await admin.connect()
   try {
     const ranges = await admin.fetchTopicOffsets(topic)
