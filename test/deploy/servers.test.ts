@@ -65,7 +65,7 @@ test('Kafka starts with Compose’s settings, and the pipeline can make its topi
     ]
     await servers.run(job('format.log', format))
     const kafka = await servers.spawn(job('kafka.log', ['kafka.Kafka', file]))
-    const admin = createKafka([`127.0.0.1:${port}`], 'weir-test', quiet).admin()
+    const admin = createKafka({ KAFKA_BROKERS: [`127.0.0.1:${port}`] }, 'weir-test', quiet).admin()
     await untilReady('Kafka', kafka, join(at, 'kafka.log'), 60, () => admin.connect())
     t.after(() => admin.disconnect())
     await createTopics(admin, loadSettings([], {}))
