@@ -44,7 +44,7 @@ export async function spectral(options: ToolOptions): Promise<{ program: string;
 }
 
 /** A directory of the cache. A virtual environment cannot be moved to its place, so a file tells that it is complete. */
-async function installed(
+export async function installed(
   name: string,
   { cache, signal, say }: ToolOptions,
   install: (directory: string, signal: AbortSignal) => Promise<void>,
