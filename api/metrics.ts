@@ -69,7 +69,10 @@ export function createApiMetrics(registry: Registry) {
 export type ApiMetrics = ReturnType<typeof createApiMetrics>
 
 /** The statuses that alerts are about, at 0 for every route: so that the first failure of a route is an increase. */
-export function nameRoutes({ requests }: ApiMetrics, routes: Iterable<{ method: string; path: string }>): void {
+export function nameRoutes(
+  { requests }: ApiMetrics,
+  routes: Iterable<{ method: string; path: string }>,
+): void {
   for (const { method, path: route } of routes) {
     // Middleware is registered for all methods.
     if (method === 'ALL') continue
@@ -109,10 +112,15 @@ function addSampled(registers: Registry[], sampled: Sampled): void {
   gauge('weir_database_pool_size', 'The setting DATABASE_POOL_SIZE.', null, () =>
     ifKnown(sampled.pool?.options.max),
   )
-  gauge('weir_database_up', '1 if the database answered this process when it was last asked, else 0.', null, () =>
-    ifKnown(sampled.databaseUp === undefined ? undefined : Number(sampled.databaseUp)),
+  gauge(
+    'weir_database_up',
+    '1 if the database answered this process when it was last asked, else 0.',
+    null,
+    () => ifKnown(sampled.databaseUp === undefined ? undefined : Number(sampled.databaseUp)),
   )
-  gauge('weir_stream_clients', 'Clients of the stream of events.', null, () => [['', sampled.streamClients()]])
+  gauge('weir_stream_clients', 'Clients of the stream of events.', null, () => [
+    ['', sampled.streamClients()],
+  ])
   gauge(
     'weir_api_key_expiry_timestamp_seconds',
     'When a valid API key of the table expires, in seconds since 1970, by its id.',

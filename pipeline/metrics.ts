@@ -66,11 +66,7 @@ export function createMetrics() {
       LATENCIES,
     ),
     stageSeconds: histogram('weir_stage_seconds', 'A batch in a stage', STORE_TIMES, 'stage'),
-    batches: counter(
-      'weir_batches_total',
-      'Batches that came to a lane, by what became of them',
-      'outcome',
-    ),
+    batches: counter('weir_batches_total', 'Batches that came to a lane, by what became of them', 'outcome'),
     batchRecords: histogram(
       'weir_batch_records',
       'Records in a stored batch; several batches may share a COMMIT',
@@ -99,11 +95,7 @@ export function createMetrics() {
       "To save a partition's state",
       [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60],
     ),
-    checkpointBytes: gauge(
-      'weir_checkpoint_bytes',
-      "Size of a partition's newest checkpoint",
-      'partition',
-    ),
+    checkpointBytes: gauge('weir_checkpoint_bytes', "Size of a partition's newest checkpoint", 'partition'),
     checkpointInterval: gauge('weir_checkpoint_interval_seconds', 'The setting CHECKPOINT_SECONDS'),
     stalls: counter(
       'weir_stalls_total',

@@ -27,7 +27,12 @@ export interface Sampled {
 /** Metrics that are worked out when they are read. */
 export function addSampled(registry: Registry, sampled: Sampled): void {
   const registers = [registry]
-  const gauge = (name: string, help: string, label: string | null, values: () => Iterable<[string, number]>) =>
+  const gauge = (
+    name: string,
+    help: string,
+    label: string | null,
+    values: () => Iterable<[string, number]>,
+  ) =>
     new Gauge({
       name,
       help,
@@ -75,8 +80,11 @@ export function addSampled(registry: Registry, sampled: Sampled): void {
       end === undefined || position === undefined ? undefined : Math.max(0, end - position),
     ),
   )
-  gauge('weir_newest_record_timestamp_seconds', 'Kafka time of the newest record that is stored', 'partition', () =>
-    byPartition(({ newestRecordAt }) => seconds(newestRecordAt)),
+  gauge(
+    'weir_newest_record_timestamp_seconds',
+    'Kafka time of the newest record that is stored',
+    'partition',
+    () => byPartition(({ newestRecordAt }) => seconds(newestRecordAt)),
   )
   gauge(
     'weir_checkpoint_timestamp_seconds',

@@ -12,12 +12,7 @@ import { streamRoutes } from './routes.ts'
 const ANSWER_MS = 5000
 
 /** The stream of events of this process; ends all of them when the process stops. */
-export function createStream(
-  deps: Deps,
-  metrics: ApiMetrics,
-  database: Database,
-  guard: Guard,
-): Hono<Env> {
+export function createStream(deps: Deps, metrics: ApiMetrics, database: Database, guard: Guard): Hono<Env> {
   const { settings, log, lifecycle } = deps
   const hub: Hub = new Hub({
     query: database.query,

@@ -90,7 +90,8 @@ export const fraud: Dashboard = {
         },
         {
           title: 'Score of 0.8 or more against the usual',
-          description: 'In each 15 minutes, and what is usual for as many transactions at this hour of the week.',
+          description:
+            'In each 15 minutes, and what is usual for as many transactions at this hour of the week.',
           unit: 'short',
           width: 12,
           queries: [
@@ -145,7 +146,8 @@ export const fraud: Dashboard = {
       panels: [
         {
           title: 'Rules and models in force',
-          description: 'Versions by number of processes. Two of a kind: processes were started before and after a change.',
+          description:
+            'Versions by number of processes. Two of a kind: processes were started before and after a change.',
           unit: 'none',
           type: 'table',
           width: 12,
@@ -190,7 +192,9 @@ export const fraud: Dashboard = {
           title: 'Records that were not judged',
           description: 'Dead letters in each hour, by code.',
           unit: 'short',
-          queries: [{ expr: 'sum by (code) (increase(weir_dead_letters_total[1h])) > 0', legend: '{{code}}' }],
+          queries: [
+            { expr: 'sum by (code) (increase(weir_dead_letters_total[1h])) > 0', legend: '{{code}}' },
+          ],
         },
         {
           title: 'Quality of the data',

@@ -39,7 +39,8 @@ export const operators: Dashboard = {
         },
         {
           title: 'Database',
-          description: '1 if PostgreSQL answered every process of the API that asked it last (WeirDatabaseDown).',
+          description:
+            '1 if PostgreSQL answered every process of the API that asked it last (WeirDatabaseDown).',
           unit: 'none',
           type: 'stat',
           width: 4,
@@ -69,7 +70,7 @@ export const operators: Dashboard = {
         },
         {
           title: 'Alerts',
-          description: 'That fire now.',
+          description: 'Alerts of Weir that fire now, of any severity.',
           unit: 'none',
           type: 'stat',
           width: 4,
@@ -98,9 +99,7 @@ export const operators: Dashboard = {
           title: 'Records that wait',
           description: 'By partition. One that stands still while others go on is WeirConsumerStalled.',
           unit: 'short',
-          queries: [
-            { expr: 'sum by (partition) (weir_lag_records)', legend: 'partition {{partition}}' },
-          ],
+          queries: [{ expr: 'sum by (partition) (weir_lag_records)', legend: 'partition {{partition}}' }],
         },
         {
           title: 'Latency, end to end',
@@ -123,7 +122,9 @@ export const operators: Dashboard = {
           title: 'Dead letters',
           description: 'In each hour, by code. docs/dead-letters.md has the cause and remedy of each.',
           unit: 'short',
-          queries: [{ expr: 'sum by (code) (increase(weir_dead_letters_total[1h])) > 0', legend: '{{code}}' }],
+          queries: [
+            { expr: 'sum by (code) (increase(weir_dead_letters_total[1h])) > 0', legend: '{{code}}' },
+          ],
         },
         {
           title: 'Servers that are waited for',
@@ -138,15 +139,15 @@ export const operators: Dashboard = {
       panels: [
         {
           title: 'Busy stages',
-          description: 'Share of the time in which a stage works on a batch; one near 100 % is what limits the rate.',
+          description:
+            'Share of the time in which a stage works on a batch; one near 100 % is what limits the rate.',
           unit: 'percentunit',
-          queries: [
-            { expr: 'max by (stage) (rate(weir_stage_seconds_sum[5m]))', legend: '{{stage}}' },
-          ],
+          queries: [{ expr: 'max by (stage) (rate(weir_stage_seconds_sum[5m]))', legend: '{{stage}}' }],
         },
         {
           title: 'Queues',
-          description: 'Batches that wait or are worked on. Full lanes and full stages before them: the database limits the rate.',
+          description:
+            'Batches that wait or are worked on. Full lanes and full stages before them: the database limits the rate.',
           unit: 'short',
           queries: [{ expr: 'sum by (queue) (weir_queued_batches)', legend: '{{queue}}' }],
         },
@@ -179,7 +180,8 @@ export const operators: Dashboard = {
         },
         {
           title: 'Records in a batch',
-          description: 'On average, and batches that were fenced or dropped. Large batches: there is much to do.',
+          description:
+            'On average, and batches that were fenced or dropped. Large batches: there is much to do.',
           unit: 'short',
           queries: [
             {
@@ -205,11 +207,10 @@ export const operators: Dashboard = {
         },
         {
           title: 'Records to read again',
-          description: 'What a restart would take from the table: records stored since the newest checkpoint.',
+          description:
+            'What a restart would take from the table: records stored since the newest checkpoint.',
           unit: 'short',
-          queries: [
-            { expr: 'max by (partition) (weir_unsaved_records)', legend: 'partition {{partition}}' },
-          ],
+          queries: [{ expr: 'max by (partition) (weir_unsaved_records)', legend: 'partition {{partition}}' }],
         },
         {
           title: 'Checkpoints',
@@ -253,7 +254,10 @@ export const operators: Dashboard = {
           description: 'By status, without health and metrics.',
           unit: 'cps',
           queries: [
-            { expr: `sum by (status) (rate(weir_http_requests_total{${HTTP}}[5m])) > 0`, legend: '{{status}}' },
+            {
+              expr: `sum by (status) (rate(weir_http_requests_total{${HTTP}}[5m])) > 0`,
+              legend: '{{status}}',
+            },
           ],
         },
         {
@@ -290,7 +294,8 @@ export const operators: Dashboard = {
         },
         {
           title: 'Connections to PostgreSQL',
-          description: 'Of all processes of the API, by state, the most that they may have, and calls that wait for one.',
+          description:
+            'Of all processes of the API, by state, the most that they may have, and calls that wait for one.',
           unit: 'short',
           queries: [
             { expr: 'sum by (state) (weir_database_pool_connections)', legend: '{{state}}' },
@@ -388,9 +393,7 @@ export const operators: Dashboard = {
           unit: 's',
           type: 'stat',
           width: 4,
-          queries: [
-            { expr: 'time() - max(weir_backup_last_success_timestamp_seconds)', legend: 'ago' },
-          ],
+          queries: [{ expr: 'time() - max(weir_backup_last_success_timestamp_seconds)', legend: 'ago' }],
           limit: 93_600,
         },
         {
@@ -399,9 +402,7 @@ export const operators: Dashboard = {
           unit: 's',
           type: 'stat',
           width: 4,
-          queries: [
-            { expr: 'time() - max(weir_backup_last_verified_timestamp_seconds)', legend: 'ago' },
-          ],
+          queries: [{ expr: 'time() - max(weir_backup_last_verified_timestamp_seconds)', legend: 'ago' }],
           limit: 691_200,
         },
         {

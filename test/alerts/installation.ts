@@ -36,11 +36,7 @@ export interface Installation {
 }
 
 /** Starts all of it; what was started is stopped by the scope's `after` functions. */
-export async function install(
-  scope: Scope,
-  servers: FaultServers,
-  program: string,
-): Promise<Installation> {
+export async function install(scope: Scope, servers: FaultServers, program: string): Promise<Installation> {
   const ports = []
   for (let i = 0; i < 3; i++) ports.push(await freePort('127.0.0.1', 0))
   const [pipelinePort, apiPort, prometheusPort] = ports

@@ -36,7 +36,8 @@ export async function measure(
   if (needsPast) {
     say(`${id}: waiting for a past`)
     const isThere = async () => (await prometheus.value(ENOUGH_PAST)) !== undefined
-    if ((await secondsUntil(isThere, QUIET_MS)) === null) throw new Error(`${id}: there is no past to tell by`)
+    if ((await secondsUntil(isThere, QUIET_MS)) === null)
+      throw new Error(`${id}: there is no past to tell by`)
   }
   say(`${id}: ${title} ...`)
   const others = new Set<string>()
@@ -48,8 +49,7 @@ export async function measure(
   const cure = await make(installation)
   const seconds_to_fire = await secondsUntil(watch(true), LONGEST_MS)
   await cure()
-  const seconds_to_stop =
-    seconds_to_fire === null ? null : await secondsUntil(watch(false), LONGEST_MS)
+  const seconds_to_stop = seconds_to_fire === null ? null : await secondsUntil(watch(false), LONGEST_MS)
   return { fault: id, title, alert, seconds_to_fire, seconds_to_stop, others: [...others].sort() }
 }
 

@@ -69,7 +69,9 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
   }
   return {
     firing: async () =>
-      (await query('count by (alertname) (ALERTS{alertstate="firing"})')).map(({ metric }) => metric.alertname),
+      (await query('count by (alertname) (ALERTS{alertstate="firing"})')).map(
+        ({ metric }) => metric.alertname,
+      ),
     value: async (expression) => {
       const [first] = await query(expression)
       return first === undefined ? undefined : Number(first.value[1])

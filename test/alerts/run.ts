@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { runProgram } from '../../pipeline/train/run-program.ts'
 import { cacheDirectory } from '../../schemas/cache-directory.ts'
 import { endWithReader } from '../../schemas/end-with-reader.ts'
 import { table } from '../../schemas/printable.ts'
@@ -14,7 +15,7 @@ import { type Measured, measure } from './measure.ts'
 interface Options {
   only?: string[]
   list?: true
-  tools?: true
+  rules?: true
   json?: true
 }
 
@@ -26,17 +27,19 @@ Prometheus are real processes, started here. Prometheus is the one on the PATH, 
 Exit code 0: every fault was found, and its alert ended after the cure; 1: one was not, or could not be tried.`
 
 const command = new Command('npm run test:alerts --')
-  .description('Break a running installation in every way that an alert is for, and measure when it fires and ends.')
+  .description(
+    'Break a running installation in every way that an alert is for, and measure when it fires and ends.',
+  )
   .option('--only <faults>', 'these faults, by commas', (text: string) => text.split(','))
   .option('--list', 'list the faults')
-  .option('--tools', 'only fetch Prometheus and Alertmanager: then npm test tries rules and routes on them, too')
+  .option('--rules', 'only run the tests of the rules by promtool, without servers; takes a minute')
   .option('--json', 'print one JSON object on stdout; progress stays on stderr')
   .addHelpText('after', AFTER_HELP)
   .action(main)
 
 await command.parseAsync()
 
-async function main({ only, list, tools, json }: Options): Promise<void> {
+async function main({ only, list, rules, json }: Options): Promise<void> {
   endWithReader()
   if (list) {
     console.log(table(faults.map(({ id, alert, title }) => [id, alert, title])))
@@ -54,12 +57,12 @@ async function main({ only, list, tools, json }: Options): Promise<void> {
     () => process.exit(130),
   )
   const cache = cacheDirectory(process.env.WEIR_CACHE_DIR)
-  const fetching = { cache, signal: end.signal, say }
-  const { prometheus } = await debianPrograms('prometheus', ['prometheus', 'promtool'], fetching)
-  if (tools) {
-    await debianPrograms('prometheus-alertmanager', ['prometheus-alertmanager', 'amtool'], fetching)
-    return
-  }
+  const { prometheus, promtool } = await debianPrograms('prometheus', ['prometheus', 'promtool'], {
+    cache,
+    signal: end.signal,
+    say,
+  })
+  if (rules) return testRules(promtool, end.signal)
   let measured: Measured[] = []
   process.exitCode = await withFaultServers(end.signal, say, async (servers) => {
     const cleanUps: (() => unknown)[] = []
@@ -72,7 +75,8 @@ async function main({ only, list, tools, json }: Options): Promise<void> {
         say(lineOf(measured.at(-1)!).join('  '))
       }
     } finally {
-      for (const cleanUp of cleanUps.reverse()) await (async () => cleanUp())().catch((error) => say(error.message))
+      for (const cleanUp of cleanUps.reverse())
+        await (async () => cleanUp())().catch((error) => say(error.message))
     }
     const isFound = ({ seconds_to_fire, seconds_to_stop }: Measured) =>
       seconds_to_fire !== null && seconds_to_stop !== null
@@ -82,6 +86,20 @@ async function main({ only, list, tools, json }: Options): Promise<void> {
   else if (measured.length > 0)
     console.log(table([['FAULT', 'ALERT', 'FIRES AFTER', 'ENDS AFTER', 'OTHERS'], ...measured.map(lineOf)]))
   // kafkajs may keep a reconnecting socket alive.
+  process.exit()
+}
+
+/** By promtool; ends the process. */
+async function testRules(promtool: string, signal: AbortSignal): Promise<never> {
+  const path = (name: string) => `deploy/prometheus/rules/${name}`
+  for (const args of [
+    ['check', 'rules', path('weir.yml')],
+    ['test', 'rules', path('weir_test.yml')],
+    ['test', 'rules', path('weir_weeks_test.yml')],
+  ]) {
+    say(`promtool ${args.join(' ')}`)
+    await runProgram(promtool, args, { signal, onLine: say })
+  }
   process.exit()
 }
 

@@ -26,7 +26,7 @@ function assertDocumented(page: string, by: 'pipeline' | 'API'): void {
 }
 
 /** A series' value by name and labels as they are printed. */
-const valueOf = (page: string, series: string): number | undefined => {
+const numberOf = (page: string, series: string): number | undefined => {
   const line = page.split('\n').find((text) => text.startsWith(`${series} `))
   return line === undefined ? undefined : Number(line.slice(series.length + 1))
 }
@@ -44,7 +44,7 @@ test("the pipeline's metrics are those of the table, begin at 0, and count what 
     'weir_stage_seconds_count{stage="score"}',
     'weir_waiting_for_server{server="database"}',
   ])
-    assert.equal(valueOf(before, series), 0, series)
+    assert.equal(numberOf(before, series), 0, series)
 
   const id = (n: number) => `metrics-${n}`
   await sendTransactions(settings, [
@@ -54,7 +54,7 @@ test("the pipeline's metrics are those of the table, begin at 0, and count what 
   ])
   await sendMessages(settings, [{ key: 'a-1', value: Buffer.from('no transaction') }])
   await untilProcessed(settings, { pipeline })
-  const saved = () => scrape().then((page) => valueOf(page, 'weir_unsaved_records{partition="0"}') === 0)
+  const saved = () => scrape().then((page) => numberOf(page, 'weir_unsaved_records{partition="0"}') === 0)
   await until(saved, { what: 'a checkpoint', seconds: 15 })
 
   const page = await scrape()
@@ -72,16 +72,16 @@ test("the pipeline's metrics are those of the table, begin at 0, and count what 
     ['weir_checkpoint_interval_seconds', 1],
     ['weir_anomaly_threshold', 0.7],
   ] as const)
-    assert.equal(valueOf(page, series), value, series)
+    assert.equal(numberOf(page, series), value, series)
   const now = Date.now() / 1000
   for (const series of ['weir_newest_record_timestamp_seconds', 'weir_checkpoint_timestamp_seconds']) {
-    const at = valueOf(page, `${series}{partition="0"}`)!
+    const at = numberOf(page, `${series}{partition="0"}`)!
     assert.ok(now - at < 60 && at <= now, `${series} ${at}`)
   }
-  assert.ok(valueOf(page, 'weir_end_to_end_latency_seconds_count')! >= 1)
-  assert.ok(valueOf(page, 'weir_copy_bytes_total')! > 20 * 50)
-  assert.ok(valueOf(page, 'weir_stage_seconds_count{stage="decode"}')! >= 1)
-  assert.ok(valueOf(page, 'weir_store_failures_total{reaction="duplicate"}')! >= 1)
+  assert.ok(numberOf(page, 'weir_end_to_end_latency_seconds_count')! >= 1)
+  assert.ok(numberOf(page, 'weir_copy_bytes_total')! > 20 * 50)
+  assert.ok(numberOf(page, 'weir_stage_seconds_count{stage="decode"}')! >= 1)
+  assert.ok(numberOf(page, 'weir_store_failures_total{reaction="duplicate"}')! >= 1)
   assert.match(page, /^weir_rules_info\{version="rules-[0-9a-f]{12}"\} 1$/m)
   assert.match(page, /^weir_model_info\{version="[\w-]+"\} 1$/m)
 })
@@ -93,17 +93,17 @@ test("the API's metrics are those of the table; what is not known yet is absent"
   const headers = { 'X-API-Key': settings.API_KEY }
   const scrape = async () => (await fetch(`${api.url}/metrics`, { headers })).text()
   await scrape()
-  const answers = async () => valueOf(await scrape(), 'weir_database_up') === 1
+  const answers = async () => numberOf(await scrape(), 'weir_database_up') === 1
   await until(answers, { what: 'the database to have answered' })
-  const verified = async () => valueOf(await scrape(), 'weir_audit_findings') === 0
+  const verified = async () => numberOf(await scrape(), 'weir_audit_findings') === 0
   await until(verified, { what: 'the audit to be verified' })
   const page = await scrape()
   assertDocumented(page, 'API')
-  assert.equal(valueOf(page, 'weir_audit_rows'), 0)
-  assert.ok(Date.now() / 1000 - valueOf(page, 'weir_audit_verified_timestamp_seconds')! < 60)
-  assert.equal(valueOf(page, 'weir_database_pool_size'), settings.DATABASE_POOL_SIZE)
+  assert.equal(numberOf(page, 'weir_audit_rows'), 0)
+  assert.ok(Date.now() / 1000 - numberOf(page, 'weir_audit_verified_timestamp_seconds')! < 60)
+  assert.equal(numberOf(page, 'weir_database_pool_size'), settings.DATABASE_POOL_SIZE)
   assert.equal(
-    valueOf(page, 'weir_http_requests_total{method="GET",route="/api/v1/anomalies",status="504"}'),
+    numberOf(page, 'weir_http_requests_total{method="GET",route="/api/v1/anomalies",status="504"}'),
     0,
   )
 })

@@ -19,7 +19,10 @@ export async function debianPrograms<N extends string>(
   const home = await installed(`debian-${packageName}`, options, (directory, signal) =>
     unpack(packageName, directory, signal),
   )
-  return Object.fromEntries(programs.map((name) => [name, join(home, 'usr', 'bin', name)])) as Record<N, string>
+  return Object.fromEntries(programs.map((name) => [name, join(home, 'usr', 'bin', name)])) as Record<
+    N,
+    string
+  >
 }
 
 const onPath = (name: string): string | undefined =>

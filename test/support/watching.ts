@@ -3,8 +3,7 @@ import { parse } from 'yaml'
 
 /** What deploy/ has for those who watch Weir, as data. */
 
-const read = (path: string): string =>
-  readFileSync(new URL(`../../deploy/${path}`, import.meta.url), 'utf8')
+const read = (path: string): string => readFileSync(new URL(`../../deploy/${path}`, import.meta.url), 'utf8')
 
 export interface Rule {
   alert?: string

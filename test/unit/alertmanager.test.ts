@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,20 +9,16 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../deploy/local/free-ports.ts'
-import { cacheDirectory } from '../../schemas/cache-directory.ts'
 import { until } from '../harness.ts'
 import { alertmanager as configuration, ruleFile, rulesOf } from '../support/watching.ts'
 
 /** A real Alertmanager with the routes of production, which sends to a Slack and a PagerDuty of this test. */
 
-const bin = join(cacheDirectory(undefined), 'debian-prometheus-alertmanager', 'usr', 'bin')
-const program = ['alertmanager', 'prometheus-alertmanager', join(bin, 'prometheus-alertmanager')].find(
-  (name) => (!name.includes('/') || existsSync(name)) && spawnSync(name, ['--version']).status === 0,
+const program = ['alertmanager', 'prometheus-alertmanager'].find(
+  (name) => spawnSync(name, ['--version']).status === 0,
 )
 const needs =
-  program === undefined
-    ? { skip: 'Alertmanager is not here: apt-get install prometheus-alertmanager, or npm run test:alerts -- --tools' }
-    : {}
+  program === undefined ? { skip: 'Alertmanager is not here: apt-get install prometheus-alertmanager' } : {}
 
 interface Message {
   path: string
@@ -55,9 +51,13 @@ async function start(t: TestContext, receiverUrl: string): Promise<string> {
   writeFileSync(join(secrets, 'slack_webhook_url'), `${receiverUrl}/slack\n`)
   writeFileSync(join(secrets, 'pagerduty_routing_key'), 'a-routing-key\n')
   writeFileSync(join(secrets, 'smtp_password'), 'a-password\n')
-  cpSync(fileURLToPath(new URL('../../deploy/alertmanager/templates', import.meta.url)), join(directory, 'templates'), {
-    recursive: true,
-  })
+  cpSync(
+    fileURLToPath(new URL('../../deploy/alertmanager/templates', import.meta.url)),
+    join(directory, 'templates'),
+    {
+      recursive: true,
+    },
+  )
   const text = configuration()
     .replaceAll('/run/secrets/', `${secrets}/`)
     .replaceAll(/group_wait: \w+/g, 'group_wait: 1s')
@@ -85,9 +85,11 @@ async function start(t: TestContext, receiverUrl: string): Promise<string> {
     await end
   })
   const url = `http://127.0.0.1:${port}`
-  await until(async () => (await fetch(`${url}/-/ready`)).ok, { seconds: 20, what: 'Alertmanager' }).catch((error) => {
-    throw new Error(`${error.message}: ${errors}`)
-  })
+  await until(async () => (await fetch(`${url}/-/ready`)).ok, { seconds: 20, what: 'Alertmanager' }).catch(
+    (error) => {
+      throw new Error(`${error.message}: ${errors}`)
+    },
+  )
   return url
 }
 
@@ -100,51 +102,55 @@ function alertOf(name: string, labels: Record<string, string> = {}): object {
   }
 }
 
-test('alerts reach those whom they are for, with words and a link; what follows from another one is not told', needs, async (t) => {
-  const { url: receiverUrl, messages } = await receiver(t)
-  const url = await start(t, receiverUrl)
-  const alerts = [
-    alertOf('WeirDatabaseDown', { job: 'weir-pipeline' }),
-    alertOf('WeirApiErrors'),
-    alertOf('WeirConsumerStalled', { partition: '3' }),
-    alertOf('WeirLagGrowing'),
-    alertOf('WeirFraudSpike'),
-    alertOf('WeirKeyExpiring', { key: '4jx0w9ac' }),
-  ]
-  const answer = await fetch(`${url}/api/v2/alerts`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(alerts),
-  })
-  assert.equal(answer.status, 200, await answer.text())
+test(
+  'alerts reach those whom they are for, with words and a link; what follows from another one is not told',
+  needs,
+  async (t) => {
+    const { url: receiverUrl, messages } = await receiver(t)
+    const url = await start(t, receiverUrl)
+    const alerts = [
+      alertOf('WeirDatabaseDown', { job: 'weir-pipeline' }),
+      alertOf('WeirApiErrors'),
+      alertOf('WeirConsumerStalled', { partition: '3' }),
+      alertOf('WeirLagGrowing'),
+      alertOf('WeirFraudSpike'),
+      alertOf('WeirKeyExpiring', { key: '4jx0w9ac' }),
+    ]
+    const answer = await fetch(`${url}/api/v2/alerts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(alerts),
+    })
+    assert.equal(answer.status, 200, await answer.text())
 
-  const told = () =>
-    messages
-      .map(({ path, body }) =>
-        path === '/pagerduty'
-          ? `pagerduty ${/Weir\w+/.exec(body.payload.summary)?.[0]}`
-          : `${body.channel} ${/Weir\w+/.exec(body.attachments[0].title)?.[0]}`,
-      )
-      .sort()
-  const expected = [
-    '#weir-fraud WeirFraudSpike',
-    '#weir-operations WeirDatabaseDown',
-    '#weir-operations WeirKeyExpiring',
-    'pagerduty WeirDatabaseDown',
-    'pagerduty WeirFraudSpike',
-  ]
-  await until(() => messages.length >= expected.length, { what: `${expected}`, seconds: 20 })
-  // Whatever else were told would have come by now.
-  await new Promise((resolve) => setTimeout(resolve, 2000))
-  assert.deepEqual(told(), expected)
+    const told = () =>
+      messages
+        .map(({ path, body }) =>
+          path === '/pagerduty'
+            ? `pagerduty ${/Weir\w+/.exec(body.payload.summary)?.[0]}`
+            : `${body.channel} ${/Weir\w+/.exec(body.attachments[0].title)?.[0]}`,
+        )
+        .sort()
+    const expected = [
+      '#weir-fraud WeirFraudSpike',
+      '#weir-operations WeirDatabaseDown',
+      '#weir-operations WeirKeyExpiring',
+      'pagerduty WeirDatabaseDown',
+      'pagerduty WeirFraudSpike',
+    ]
+    await until(() => messages.length >= expected.length, { what: `${expected}`, seconds: 20 })
+    // Whatever else were told would have come by now.
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+    assert.deepEqual(told(), expected)
 
-  const database = messages.find(({ body }) => body.attachments?.[0].title.includes('WeirDatabaseDown'))!
-  const [{ title, text, color }] = database.body.attachments
-  assert.equal(title, '[FIRING: critical] WeirDatabaseDown: PostgreSQL does not answer')
-  assert.match(text, /^what was measured of WeirDatabaseDown\nsince \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/m)
-  assert.match(text, /What to do: https:\S+\/deploy\/runbook\.md#weirdatabasedown$/)
-  assert.equal(color, 'danger')
-  const event = messages.find(({ path }) => path === '/pagerduty')!.body
-  assert.equal(event.routing_key, 'a-routing-key')
-  assert.equal(event.payload.severity, 'critical')
-})
+    const database = messages.find(({ body }) => body.attachments?.[0].title.includes('WeirDatabaseDown'))!
+    const [{ title, text, color }] = database.body.attachments
+    assert.equal(title, '[FIRING: critical] WeirDatabaseDown: PostgreSQL does not answer')
+    assert.match(text, /^what was measured of WeirDatabaseDown\nsince \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/m)
+    assert.match(text, /What to do: https:\S+\/deploy\/runbook\.md#weirdatabasedown$/)
+    assert.equal(color, 'danger')
+    const event = messages.find(({ path }) => path === '/pagerduty')!.body
+    assert.equal(event.routing_key, 'a-routing-key')
+    assert.equal(event.payload.severity, 'critical')
+  },
+)

@@ -16,7 +16,10 @@ test('the rules of production are shortened in their times only', () => {
     assert.equal(rule.alert, long[i].alert)
     assert.deepEqual(rule.annotations, long[i].annotations)
   }
-  assert.doesNotMatch(shorten(original).replaceAll(/for: (1d|2h)/g, ''), /\[\d+[mhd]\]|offset \d+[wdhm]|for: \d+[mh]/)
+  assert.doesNotMatch(
+    shorten(original).replaceAll(/for: (1d|2h)/g, ''),
+    /\[\d+[mhd]\]|offset \d+[wdhm]|for: \d+[mh]/,
+  )
 })
 
 test('a time that nobody has thought of is an error', () => {

@@ -24,7 +24,10 @@ test('a verification leaves a file for Prometheus, with the metrics of the table
   const families = familiesOf(text)
   assert.deepEqual([...families.keys()].sort(), documented.map(({ name }) => name).sort())
   for (const { name, type } of documented) assert.equal(families.get(name)!.type, type)
-  assert.throws(() => writeTextfile(join(directory, 'missing', 'audit.prom'), { rows: 0, head: null, findings: [] }, 0), {
-    code: 'ENOENT',
-  })
+  assert.throws(
+    () => writeTextfile(join(directory, 'missing', 'audit.prom'), { rows: 0, head: null, findings: [] }, 0),
+    {
+      code: 'ENOENT',
+    },
+  )
 })

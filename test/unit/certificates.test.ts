@@ -57,7 +57,10 @@ test('the metric has the first expiry of a file, and follows the file', needs, a
   observeCertificates(registry, { TLS_CERT_FILE: bundle, KAFKA_SSL_CA_FILE: join(directory, 'missing') })
   const days = async () => {
     const { values } = await registry.getSingleMetric(NAME)!.get()
-    return values.map(({ labels, value }) => [labels.setting, Math.round((value - Date.now() / 1000) / 86_400)])
+    return values.map(({ labels, value }) => [
+      labels.setting,
+      Math.round((value - Date.now() / 1000) / 86_400),
+    ])
   }
   assert.deepEqual(await days(), [], 'a file that is not there yet')
   writeFileSync(bundle, later + soon)

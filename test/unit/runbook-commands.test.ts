@@ -13,7 +13,9 @@ const { scripts } = JSON.parse(readFileSync(new URL('package.json', root), 'utf8
 /** The file of each command of deploy/weir.ts. */
 const files = new Map(
   [
-    ...readFileSync(new URL('deploy/weir.ts', root), 'utf8').matchAll(/^ {2}'?([\w-]+)'?: \(\) => import\('(.+)'\)/gm),
+    ...readFileSync(new URL('deploy/weir.ts', root), 'utf8').matchAll(
+      /^ {2}'?([\w-]+)'?: \(\) => import\('(.+)'\)/gm,
+    ),
   ].map(([, name, file]) => [name, new URL(file, new URL('deploy/', root))]),
 )
 

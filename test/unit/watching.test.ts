@@ -81,7 +81,8 @@ test('each alert is tested: firing, silent, and with nothing known', () => {
   for (const { name, promql_expr_test = [] } of cases) {
     const [, alert] = /^(Weir\w+)/.exec(name) ?? []
     for (const { exp_samples = [] } of promql_expr_test) {
-      for (const { labels } of exp_samples) for (const [, at] of labels.matchAll(/alertname="(\w+)"/g)) fired.add(at)
+      for (const { labels } of exp_samples)
+        for (const [, at] of labels.matchAll(/alertname="(\w+)"/g)) fired.add(at)
       if (exp_samples.length === 0 && alert !== undefined) silent.add(alert)
     }
   }
@@ -101,7 +102,10 @@ test('Alertmanager names alerts that there are, and secrets by file only', () =>
   const { receivers, route } = parse(text)
   const names = receivers.map(({ name }: { name: string }) => name)
   for (const { receiver } of [route, ...route.routes]) assert.ok(names.includes(receiver), receiver)
-  assert.doesNotMatch(text, /\b(api_url|routing_key|service_key|auth_password|slack_api_url|smtp_auth_password):/)
+  assert.doesNotMatch(
+    text,
+    /\b(api_url|routing_key|service_key|auth_password|slack_api_url|smtp_auth_password):/,
+  )
 })
 
 test('the dashboards are what the code says, and name metrics that there are', () => {
