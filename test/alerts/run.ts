@@ -103,7 +103,9 @@ async function testRules(promtool: string, signal: AbortSignal): Promise<never> 
   process.exit()
 }
 
-const seconds = (value: number | null): string => (value === null ? 'never' : `${value.toFixed(1)} s`)
+function seconds(value: number | null): string {
+  return value === null ? 'never' : `${value.toFixed(1)} s`
+}
 
 function lineOf({ fault, alert, seconds_to_fire, seconds_to_stop, others }: Measured): string[] {
   return [fault, alert, seconds(seconds_to_fire), seconds(seconds_to_stop), others.join(', ')]
