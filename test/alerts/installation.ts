@@ -17,8 +17,9 @@ import { type Kind, traffic } from './traffic.ts'
 const MANY = '1000000000'
 /** Transactions a second, usually. */
 const USUAL_RATE = 200
-/** Calls of the API a second. */
-const CALLS = 4
+/** Callers of the API, and how long each waits between two calls: shortly, so that all meet a lock that is held again and again. */
+const CALLERS = 4
+const PAUSE_MS = 100
 
 /** One Weir with its traffic and its Prometheus, to be broken. */
 export interface Installation {
@@ -140,8 +141,8 @@ function callAll(scope: Scope, url: string, key: string): void {
       })
         .then((answer) => answer.arrayBuffer())
         .catch(() => {})
-      await sleep(1000, undefined, { signal: end.signal, ref: false }).catch(() => {})
+      await sleep(PAUSE_MS, undefined, { signal: end.signal, ref: false }).catch(() => {})
     }
   }
-  for (let i = 0; i < CALLS; i++) void call()
+  for (let i = 0; i < CALLERS; i++) void call()
 }
