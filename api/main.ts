@@ -3,14 +3,17 @@ import type { Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { observeCertificates } from '../schemas/certificates.ts'
 import { createPool } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import { isLoopback } from '../schemas/loopback.ts'
 import { createApp } from './app.ts'
 import { listenForKeys } from './auth/key-news.ts'
 import type { ApiSettings } from './context.ts'
+import { createApiMetrics } from './metrics.ts'
 import { createHttpServer, type ServerBounds } from './server.ts'
 import { readTls, reloadTls } from './tls.ts'
+import { watchDatabase } from './watch.ts'
 
 export interface RunningApi {
   url: string
@@ -37,6 +40,8 @@ export async function startApi({
   warnOfPlainHttp(settings, tls !== undefined, log)
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  observeCertificates(registry, settings)
+  const metrics = createApiMetrics(registry)
   const ending = new AbortController()
   const lifecycle = { stopping: false, signal: ending.signal }
   const pool = createPool(
@@ -52,10 +57,17 @@ export async function startApi({
   const onKeyNews = (changed: () => void) => {
     keysChanged = changed
   }
-  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews })
+  const app = createApp({ settings, pool, log, registry, metrics, lifecycle, onKeyNews })
   const server = createHttpServer(app.fetch, tls, bounds)
   const port = await listen(server, settings)
   listenForKeys(settings.DATABASE_URL, () => keysChanged(), log, ending.signal)
+  watchDatabase({
+    connectionString: settings.DATABASE_URL,
+    auditVerifyHours: settings.AUDIT_VERIFY_HOURS,
+    metrics,
+    log,
+    signal: ending.signal,
+  })
   const endReload = tls ? reloadTls(server as unknown as TlsServer, settings, log) : () => {}
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
   const url = `${tls ? 'https' : 'http'}://${host}:${port}`

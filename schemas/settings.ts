@@ -99,6 +99,7 @@ export const shape = {
   STATEMENT_TIMEOUT_MS: positive.default(5000),
   DATABASE_POOL_SIZE: positive.max(1000).default(10),
   STREAM_MAX_CLIENTS: positive.max(100_000).default(1000),
+  AUDIT_VERIFY_HOURS: z.coerce.number().min(0).max(8760).default(24),
 } satisfies Record<string, z.ZodType>
 
 /** Older names that still work. */
