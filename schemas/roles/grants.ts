@@ -27,6 +27,8 @@ export const GRANTS: Record<Exclude<RoleName, typeof OWNER>, Grants> = {
         'SELECT',
         'INSERT (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)',
       ],
+      // Its own watch follows the chain.
+      audit_head: ['SELECT'],
       labels: ['SELECT', NEW_LABEL],
       positions: ['SELECT'],
       rule_sets: ['SELECT'],
