@@ -90,7 +90,8 @@ test('servers that are away are told without the passwords of their URLs', async
   const unknown = encode(transaction()).value
   unknown.writeUInt32BE(99_999, 1)
   await sendMessages(settings, [{ value: unknown }])
-  const broken = createServer((_, response) => response.writeHead(503).end())
+  // What answers is no registry, and is told by its address.
+  const broken = createServer((_, response) => response.writeHead(404).end('default backend'))
   broken.listen(0, '127.0.0.1')
   await once(broken, 'listening')
   t.after(() => broken.close())
