@@ -7,7 +7,8 @@ import type { Deps, Env } from './context.ts'
 import { closeWhenStopping, crossOrigin, notStored, requestIds, securityHeaders } from './headers.ts'
 import { createLimits } from './limits.ts'
 import { refuseOtherMethods } from './methods.ts'
-import { observe, observePool } from './observe.ts'
+import { createApiMetrics, nameRoutes } from './metrics.ts'
+import { observe } from './observe.ts'
 import { pageRoutes } from './pages/routes.ts'
 import { Problem, problemHandler, respond } from './problems.ts'
 import { accountRoutes } from './routes/accounts.ts'
@@ -30,9 +31,10 @@ import { invalid } from './validation.ts'
 export function createApp(deps: Deps): OpenAPIHono<Env> {
   const { settings, pool, log, registry, lifecycle = { stopping: false }, now = Date.now } = deps
   const database = createDatabase(pool, settings.STATEMENT_TIMEOUT_MS)
-  const limits = createLimits({ settings, pool, log, registry })
-  const { guard, sessions } = createAuth(deps, database, limits)
-  observePool(registry, pool)
+  const metrics = deps.metrics ?? createApiMetrics(registry)
+  metrics.sampled.pool = pool
+  const limits = createLimits({ settings, pool, log, metrics })
+  const { guard, sessions } = createAuth(deps, metrics, database, limits)
 
   const app = new OpenAPIHono<Env>({
     defaultHook: (result) => {
@@ -44,7 +46,7 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
 
   app.use(requestIds())
   app.use(readClient(settings.TRUSTED_PROXIES))
-  app.use(observe(registry, log, createPseudonyms(settings.LOG_HMAC_KEY)))
+  app.use(observe(metrics, log, createPseudonyms(settings.LOG_HMAC_KEY)))
   app.use(closeWhenStopping(lifecycle))
   app.use(notStored())
   app.use(securityHeaders())
@@ -59,10 +61,11 @@ export function createApp(deps: Deps): OpenAPIHono<Env> {
   app.route('/api/v1/anomalies', bulkRoutes(database))
   app.route('/api/v1/anomalies', anomalyRoutes(database))
   app.route('/api/v1/accounts', accountRoutes(database))
-  app.route('/api/v1/stream', createStream(deps, database, guard))
+  app.route('/api/v1/stream', createStream(deps, metrics, database, guard))
   app.route('/api/v1/stats', statsRoutes(database, now))
   app.route('/api/v1', registryRoutes(database))
   addDocuments(app)
   app.route('/', pageRoutes({ database, guard, limits, sessions, settings, log }))
+  nameRoutes(metrics, app.routes)
   return app
 }

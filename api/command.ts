@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { whenHopeless } from '../schemas/database.ts'
 import { createLogger } from '../schemas/log.ts'
 import { loadSettings } from '../schemas/settings.ts'
 import { onStopSignal } from '../schemas/stop-signals.ts'
@@ -19,9 +20,13 @@ export function command(): Command {
       logUncaught(log)
       await requireSomeKey(settings, log)
       const api = await startApi({ settings, log })
-      const signal = await new Promise((resolve) => onStopSignal(resolve, () => process.exit(1)))
-      log.info({ signal }, 'stopping; once more to stop at once')
-      await api.stop()
+      const signalled = new Promise((resolve) => onStopSignal(resolve, () => process.exit(1)))
+      try {
+        const signal = await Promise.race([signalled, whenHopeless(settings.DATABASE_URL)])
+        log.info({ signal }, 'stopping; once more to stop at once')
+      } finally {
+        await api.stop()
+      }
       // A connection to a database that does not answer would keep the process.
       process.exit(0)
     })

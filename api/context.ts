@@ -3,6 +3,7 @@ import type pg from 'pg'
 import type { Registry } from 'prom-client'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
+import type { ApiMetrics } from './metrics.ts'
 
 export type ApiSettings = Needed<'DATABASE_URL'>
 
@@ -12,6 +13,8 @@ export interface Deps {
   pool: pg.Pool
   log: Logger
   registry: Registry
+  /** Of that registry; made where there are none. */
+  metrics?: ApiMetrics
   /** Set while the process stops: readiness is off and connections are closed after their answer. */
   lifecycle?: Lifecycle
   /** Calls back when keys may have changed; without it that is seen within three seconds. */

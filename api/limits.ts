@@ -1,6 +1,5 @@
 import type { Context } from 'hono'
 import type pg from 'pg'
-import { Counter, type Registry } from 'prom-client'
 import {
   type RateLimiterAbstract,
   RateLimiterMemory,
@@ -10,6 +9,7 @@ import {
 import type { Logger } from '../schemas/log.ts'
 import type { Settings } from '../schemas/settings.ts'
 import type { Env } from './context.ts'
+import type { ApiMetrics } from './metrics.ts'
 import { Problem } from './problems.ts'
 import { type SharedCounts, sharedCounts } from './sql/rate-limits.ts'
 
@@ -29,14 +29,14 @@ interface LimitDeps {
   settings: Settings
   pool: pg.Pool
   log: Logger
-  registry: Registry
+  metrics: Pick<ApiMetrics, 'limited'>
 }
 
 /**
  * Calls a minute: in this process's memory, or by RATE_LIMIT_STORE=postgres in a table that all replicas share. While
  * that is away each process counts for itself, since a limit must not be what stops the service.
  */
-export function createLimits({ settings, pool, log, registry }: LimitDeps): Limits {
+export function createLimits({ settings, pool, log, metrics }: LimitDeps): Limits {
   const counts = settings.RATE_LIMIT_STORE === 'postgres' ? sharedCounts(pool, log) : undefined
   const limiters: Record<LimitName, RateLimiterAbstract> = {
     health: limiter('health', settings.RATE_LIMIT_HEALTH, counts),
@@ -45,15 +45,9 @@ export function createLimits({ settings, pool, log, registry }: LimitDeps): Limi
     write: limiter('write', settings.RATE_LIMIT_WRITE, counts),
     failure: limiter('failure', settings.RATE_LIMIT_FAILURES, counts),
   }
-  const refusals = new Counter({
-    name: 'weir_http_limited_total',
-    help: 'Calls refused with 429, by the limit that was used up.',
-    labelNames: ['limit'],
-    registers: [registry],
-  })
 
   function exhausted(name: LimitName, state: RateLimiterRes): Problem {
-    refusals.inc({ limit: name })
+    metrics.limited.inc({ limit: name })
     const wait = seconds(state)
     const what = name === 'failure' ? 'wrong keys' : 'of these calls'
     return new Problem(429, `At most ${limiters[name].points} ${what} a minute. Try again in ${wait} s.`, {

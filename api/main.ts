@@ -3,13 +3,17 @@ import type { Server as TlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as setTimeoutAsync } from 'node:timers/promises'
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { observeCertificates } from '../schemas/certificates.ts'
 import { createPool } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
+import { isLoopback } from '../schemas/loopback.ts'
 import { createApp } from './app.ts'
 import { listenForKeys } from './auth/key-news.ts'
 import type { ApiSettings } from './context.ts'
+import { createApiMetrics } from './metrics.ts'
 import { createHttpServer, type ServerBounds } from './server.ts'
 import { readTls, reloadTls } from './tls.ts'
+import { watchDatabase } from './watch.ts'
 
 export interface RunningApi {
   url: string
@@ -33,8 +37,11 @@ export async function startApi({
   bounds?: ServerBounds
 }): Promise<RunningApi> {
   const tls = readTls(settings)
+  warnOfPlainHttp(settings, tls !== undefined, log)
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  observeCertificates(registry, settings)
+  const metrics = createApiMetrics(registry)
   const ending = new AbortController()
   const lifecycle = { stopping: false, signal: ending.signal }
   const pool = createPool(
@@ -50,10 +57,17 @@ export async function startApi({
   const onKeyNews = (changed: () => void) => {
     keysChanged = changed
   }
-  const app = createApp({ settings, pool, log, registry, lifecycle, onKeyNews })
+  const app = createApp({ settings, pool, log, registry, metrics, lifecycle, onKeyNews })
   const server = createHttpServer(app.fetch, tls, bounds)
   const port = await listen(server, settings)
   listenForKeys(settings.DATABASE_URL, () => keysChanged(), log, ending.signal)
+  watchDatabase({
+    connectionString: settings.DATABASE_URL,
+    auditVerifyHours: settings.AUDIT_VERIFY_HOURS,
+    metrics,
+    log,
+    signal: ending.signal,
+  })
   const endReload = tls ? reloadTls(server as unknown as TlsServer, settings, log) : () => {}
   const host = settings.HOST.includes(':') ? `[${settings.HOST}]` : settings.HOST
   const url = `${tls ? 'https' : 'http'}://${host}:${port}`
@@ -79,6 +93,20 @@ export async function startApi({
     ])
     log.info('the API stopped')
   }
+}
+
+/** A proxy of ours may well end TLS: then TRUSTED_PROXIES is set, since nobody could log in without. */
+function warnOfPlainHttp(
+  { HOST, NODE_ENV, TRUSTED_PROXIES }: ApiSettings,
+  hasTls: boolean,
+  log: Logger,
+): void {
+  if (NODE_ENV !== 'production' || hasTls || TRUSTED_PROXIES > 0 || isLoopback(HOST)) return
+  log.warn(
+    { host: HOST },
+    'HOST lets others call over plain http, who send their keys readable: set TLS_CERT_FILE and TLS_KEY_FILE, or put a ' +
+      'proxy with TLS before the API and say so by TRUSTED_PROXIES',
+  )
 }
 
 /** @returns the port that was taken, which PORT 0 leaves to the system */

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { KafkaMessage } from 'kafkajs'
 import { createKafka } from '../schemas/kafka.ts'
+import type { KafkaAccess } from '../schemas/kafka-access.ts'
 import { createLogger } from '../schemas/log.ts'
 
 export interface ConsumeOptions {
-  brokers: string[]
+  kafka: KafkaAccess
   topic: string
   /** Ends after so many. */
   records: number
@@ -18,14 +19,14 @@ export interface ConsumeOptions {
  * @returns seconds from the moment the partitions are assigned, which is before the first fetch, to the last record
  */
 export async function consumeAll({
-  brokers,
+  kafka,
   topic,
   records,
   onBatch,
   signal,
 }: ConsumeOptions): Promise<number> {
   const log = createLogger('bench', 'silent')
-  const consumer = createKafka(brokers, 'weir-bench', log).consumer({
+  const consumer = createKafka(kafka, 'weir-bench', log).consumer({
     groupId: `${topic}-${randomUUID()}`,
     // The settings of pipeline/source/kafka-source.ts.
     sessionTimeout: 30_000,

@@ -16,7 +16,7 @@ export interface DecodeOnlyResult {
 const settings = loadSettings(['KAFKA_BROKERS'])
 let decoded = 0
 const seconds = await consumeAll({
-  brokers: settings.KAFKA_BROKERS,
+  kafka: settings,
   topic: settings.TRANSACTIONS_TOPIC,
   records: Number(process.argv[2]),
   onBatch(_partition, messages) {

@@ -37,11 +37,7 @@ export async function encodeRows(
 ): Promise<EncodedRows> {
   const rules = loadRules(settings.RULES_FILE)
   const model = openModel(defaultArtifact())
-  const writers = new Writers(
-    createRegistry(settings.SCHEMA_REGISTRY_URL),
-    createLogger('bench', 'silent'),
-    signal,
-  )
+  const writers = new Writers(createRegistry(settings), createLogger('bench', 'silent'), signal)
   const steps = { decode: decode(writers), score: score(rules, model, settings.ANOMALY_THRESHOLD) }
   const encoder = new CopyEncoder(rules.version, model.version)
   const owners = new Map<number, Ownership>()
@@ -70,7 +66,7 @@ export async function encodeRows(
   }
 
   await consumeAll({
-    brokers: settings.KAFKA_BROKERS,
+    kafka: settings,
     topic: settings.TRANSACTIONS_TOPIC,
     records,
     signal,

@@ -56,7 +56,7 @@ export async function prepareGround({ settings, progress, signal }: GroundOption
     REGISTER_SCHEMAS: true,
     API_KEY: undefined, // nothing that runs here needs it
   }
-  const admin = createKafka(KAFKA_BROKERS, 'weir-bench', log).admin()
+  const admin = createKafka(filled, 'weir-bench', log).admin()
   await admin.connect()
   stack.defer(() => admin.disconnect())
   await createTopics(admin, filled)

@@ -7,6 +7,7 @@ import { createKeyText, hashOf } from '../api/auth/key-text.ts'
 import type { Env } from '../api/context.ts'
 import { requestIds } from '../api/headers.ts'
 import { createLimits } from '../api/limits.ts'
+import { createApiMetrics } from '../api/metrics.ts'
 import { problemHandler } from '../api/problems.ts'
 import type { Database, Query } from '../api/sql/database.ts'
 import { createPool } from '../schemas/database.ts'
@@ -65,14 +66,15 @@ function guarded(stored: { id: string; text: string }[]): (key: string) => Promi
   })
   const log = createLogger('api', 'info', { write: () => {} })
   const registry = new Registry()
+  const metrics = createApiMetrics(registry)
   // Never connected: all that is asked of the database is the list below.
   const pool = createPool(
     { connectionString: settings.DATABASE_URL, application_name: 'weir-bench', size: 1 },
     log,
   )
   const database = { query: tableOf(stored) } as Database
-  const limits = createLimits({ settings, pool, log, registry })
-  const { guard } = createAuth({ settings, pool, log, registry }, database, limits)
+  const limits = createLimits({ settings, pool, log, metrics })
+  const { guard } = createAuth({ settings, pool, log, registry }, metrics, database, limits)
   const app = new Hono<Env>()
   app.onError(problemHandler(log))
   app.use(requestIds(), readClient(0))

@@ -47,10 +47,10 @@ const byGivenPartition: ICustomPartitioner =
 const [records, accounts] = process.argv.slice(2).map(Number)
 const settings = loadSettings(['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL'])
 const { TRANSACTIONS_TOPIC: topic, TOPIC_PARTITIONS } = settings
-const schemaId = await transactionSchemaId(settings.SCHEMA_REGISTRY_URL, topic, true)
+const schemaId = await transactionSchemaId(settings, topic, true)
 const stream = transactions({ records, accounts, ids: 'sequential' })
 const packed = new PackedRecords(stream, records, schemaId, TOPIC_PARTITIONS)
-const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-bench-sender', createLogger('bench', 'silent'))
+const kafka = createKafka(settings, 'weir-bench-sender', createLogger('bench', 'silent'))
 const producers = Array.from({ length: PRODUCERS }, () =>
   kafka.producer({
     idempotent: true,

@@ -103,14 +103,14 @@ export async function withScene<T>(
  * @param onRecord told of each: how long after the order's beginning it was due, and how much later it was stored
  */
 export async function readLatencies(
-  { settings: { KAFKA_BROKERS, TRANSACTIONS_TOPIC }, watch: { commits } }: Pick<Scene, 'settings' | 'watch'>,
+  { settings, watch: { commits } }: Pick<Scene, 'settings' | 'watch'>,
   { begin, beginTimestamp, records }: LatencyOrder,
   onRecord: (dueMs: number, latencyMs: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
   await consumeAll({
-    brokers: KAFKA_BROKERS,
-    topic: TRANSACTIONS_TOPIC,
+    kafka: settings,
+    topic: settings.TRANSACTIONS_TOPIC,
     records,
     signal,
     onBatch(partition, messages) {

@@ -1,151 +1,144 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import type { Ownership } from './batch.ts'
-import { REJECT_CODES, type RejectCode } from './errors.ts'
+import { REJECT_CODES } from './errors.ts'
+import type { Model } from './models/model.ts'
+import { MODEL, type Rules } from './rules/rules.ts'
+import { addSampled, type Sampled } from './sampled-metrics.ts'
+import { SEVERITIES, severityOf } from './severity.ts'
 
-/** What is looked at only when the metrics are read: it costs nothing per batch. */
-export interface Sampled {
-  /** How many batches are in each queue, by its name. */
-  queues: Map<string, () => number>
-  owned: () => Iterable<Ownership>
-}
+const STAGES = ['decode', 'features', 'score'] as const
+/** What a lane does after a failure: reactions.ts. */
+const REACTIONS = ['retry', 'blocked', 'duplicate', 'bad-row', 'exit'] as const
+const LATENCIES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800]
+const STORE_TIMES = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
-/** Every metric of the pipeline; label values come from closed lists. */
+/**
+ * Every metric of the pipeline; label values come from closed lists, and begin at 0. deploy/metrics.md lists them all.
+ * Nothing here is called for each transaction: counts are added up by batch.
+ */
 export function createMetrics() {
-  const sampled: Sampled = { queues: new Map(), owned: () => [] }
+  const sampled: Sampled = {
+    queues: new Map(),
+    owned: () => [],
+    standings: () => [],
+    waiting: () => ({ database: false, kafka: false, registry: false }),
+  }
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
+  const counter = <L extends string = never>(name: string, help: string, ...labelNames: L[]) =>
+    new Counter<L>({ name, help, labelNames, registers })
+  const gauge = <L extends string = never>(name: string, help: string, ...labelNames: L[]) =>
+    new Gauge<L>({ name, help, labelNames, registers })
+  const histogram = <L extends string = never>(
+    name: string,
+    help: string,
+    buckets: number[],
+    ...labelNames: L[]
+  ) => new Histogram<L>({ name, help, buckets, labelNames, registers })
+
   const metrics = {
     registry,
     sampled,
-    stored: new Counter({ name: 'weir_transactions_stored_total', help: 'Transactions stored', registers }),
-    anomalies: new Counter({
-      name: 'weir_anomalies_total',
-      help: 'Transactions flagged and stored',
-      registers,
-    }),
-    duplicates: new Counter({
-      name: 'weir_duplicates_total',
-      help: 'Records left out as duplicates',
-      registers,
-    }),
-    deadLetters: new Counter({
-      name: 'weir_dead_letters_total',
-      help: 'Records sent to the dead-letter topic, by code',
-      labelNames: ['code'] as const,
-      registers,
-    }),
-    late: new Counter({
-      name: 'weir_late_transactions_total',
-      help: 'Transactions further behind their account than ALLOWED_LATENESS',
-      registers,
-    }),
-    unrated: new Counter({
-      name: 'weir_unrated_transactions_total',
-      help: 'Transactions in a currency without a rate: their amounts are unknown to rules and models',
-      registers,
-    }),
-    misplaced: new Counter({
-      name: 'weir_misplaced_transactions_total',
-      help: 'Transactions in another partition than the murmur2 hash of their account: its history is torn',
-      registers,
-    }),
-    batches: new Counter({
-      name: 'weir_batches_total',
-      help: 'Batches that came to a lane, by what became of them',
-      labelNames: ['outcome'] as const,
-      registers,
-    }),
-    storeSeconds: new Histogram({
-      name: 'weir_store_seconds',
-      help:
-        'A turn of a lane: from taking all batches that may share a COMMIT until it is known what became of each, with ' +
+    stored: counter('weir_transactions_stored_total', 'Transactions stored'),
+    anomalies: counter(
+      'weir_anomalies_total',
+      'Transactions flagged and stored, by their main reason and by the band of their score',
+      'reason',
+      'severity',
+    ),
+    duplicates: counter('weir_duplicates_total', 'Records left out as duplicates'),
+    deadLetters: counter('weir_dead_letters_total', 'Records sent to the dead-letter topic, by code', 'code'),
+    late: counter(
+      'weir_late_transactions_total',
+      'Transactions further behind their account than ALLOWED_LATENESS',
+    ),
+    unrated: counter(
+      'weir_unrated_transactions_total',
+      'Transactions in a currency without a rate: their amounts are unknown to rules and models',
+    ),
+    misplaced: counter(
+      'weir_misplaced_transactions_total',
+      'Transactions in another partition than the murmur2 hash of their account: its history is torn',
+    ),
+    latency: histogram(
+      'weir_end_to_end_latency_seconds',
+      "From the Kafka time of a batch's oldest record until it is stored: no other record of the batch took longer",
+      LATENCIES,
+    ),
+    stageSeconds: histogram('weir_stage_seconds', 'A batch in a stage', STORE_TIMES, 'stage'),
+    batches: counter('weir_batches_total', 'Batches that came to a lane, by what became of them', 'outcome'),
+    batchRecords: histogram(
+      'weir_batch_records',
+      'Records in a stored batch; several batches may share a COMMIT',
+      [1, 10, 100, 1000, 2500, 5000, 10_000, 25_000, 100_000],
+    ),
+    storeSeconds: histogram(
+      'weir_store_seconds',
+      'A turn of a lane: from taking all batches that may share a COMMIT until it is known what became of each, with ' +
         'every try in between',
-      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-      registers,
-    }),
-    batchRecords: new Histogram({
-      name: 'weir_batch_records',
-      help: 'Records in a stored batch; several batches may share a COMMIT',
-      buckets: [1, 10, 100, 1000, 2500, 5000, 10_000, 25_000, 100_000],
-      registers,
-    }),
-    checkpointSeconds: new Histogram({
-      name: 'weir_checkpoint_seconds',
-      help: "To save a partition's state",
-      buckets: [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60],
-      registers,
-    }),
-    checkpointBytes: new Gauge({
-      name: 'weir_checkpoint_bytes',
-      help: "Size of a partition's newest checkpoint",
-      labelNames: ['partition'] as const,
-      registers,
-    }),
-    stalls: new Counter({
-      name: 'weir_stalls_total',
-      help: 'Times that some partition, of transactions or labels, stood for WATCHDOG_SECONDS although it had work',
-      registers,
-    }),
-    lag: new Gauge({
-      name: 'weir_lag_records',
-      help: 'Records in the topic from the stored position on',
-      labelNames: ['partition'] as const,
-      registers,
-    }),
-    labels: new Counter({
-      name: 'weir_labels_stored_total',
-      help: 'Labels of the topic that were stored, by what they say. What has no label is in neither',
-      labelNames: ['verdict'] as const,
-      registers,
-    }),
-    labelsRepeated: new Counter({
-      name: 'weir_labels_repeated_total',
-      help: 'Labels of the topic that were stored already',
-      registers,
-    }),
-    labelsLag: new Gauge({
-      name: 'weir_labels_lag_records',
-      help: 'Records in the labels topic behind what is stored',
-      labelNames: ['partition'] as const,
-      registers,
-    }),
-    queued: new Gauge({
-      name: 'weir_queued_batches',
-      help:
-        'Batches that wait or are worked on, by queue: QUEUE_BATCHES before a stage, at most; in all lanes together, and a ' +
-        'batch more, LANES times 200 with LANES times QUEUE_BATCHES times COMMIT_MAX_RECORDS records',
-      labelNames: ['queue'] as const,
-      registers,
-      collect() {
-        for (const [queue, length] of sampled.queues) this.set({ queue }, length())
-      },
-    }),
-    stateBytes: new Gauge({
-      name: 'weir_state_bytes',
-      help: "Memory of the accounts' state, by partition; it grows with their number",
-      labelNames: ['partition'] as const,
-      registers,
-      collect() {
-        this.reset()
-        for (const { partition, states } of sampled.owned()) this.set({ partition }, states.bytes)
-      },
-    }),
-    stateAccounts: new Gauge({
-      name: 'weir_state_accounts',
-      help: 'Accounts whose state is kept, by partition',
-      labelNames: ['partition'] as const,
-      registers,
-      collect() {
-        this.reset()
-        for (const { partition, states } of sampled.owned()) this.set({ partition }, states.accounts)
-      },
-    }),
+      STORE_TIMES,
+    ),
+    copySeconds: histogram(
+      'weir_copy_seconds',
+      'One transaction in PostgreSQL that was committed: COPY, positions and COMMIT',
+      STORE_TIMES,
+    ),
+    copyBytes: counter('weir_copy_bytes_total', 'Bytes of rows in transactions that were committed'),
+    storeFailures: counter(
+      'weir_store_failures_total',
+      'Tries to store that failed, by what is done: retry = later again, blocked = what keeps a lock is ended, duplicate ' +
+        'and bad-row = again without these rows, exit = the process ends',
+      'reaction',
+    ),
+    checkpointSeconds: histogram(
+      'weir_checkpoint_seconds',
+      "To save a partition's state",
+      [0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60],
+    ),
+    checkpointBytes: gauge('weir_checkpoint_bytes', "Size of a partition's newest checkpoint", 'partition'),
+    checkpointInterval: gauge('weir_checkpoint_interval_seconds', 'The setting CHECKPOINT_SECONDS'),
+    stalls: counter(
+      'weir_stalls_total',
+      'Times that some partition, of transactions or labels, stood for WATCHDOG_SECONDS although it had work',
+    ),
+    labels: counter(
+      'weir_labels_stored_total',
+      'Labels of the topic that were stored, by what they say. What has no label is in neither',
+      'verdict',
+    ),
+    labelsRepeated: counter('weir_labels_repeated_total', 'Labels of the topic that were stored already'),
+    labelsLag: gauge(
+      'weir_labels_lag_records',
+      'Records in the labels topic behind what is stored',
+      'partition',
+    ),
+    threshold: gauge('weir_anomaly_threshold', 'The setting ANOMALY_THRESHOLD'),
+    rulesInfo: gauge('weir_rules_info', 'The rules that decide in this process; always 1', 'version'),
+    modelInfo: gauge('weir_model_info', 'The model that decides in this process; always 1', 'version'),
   }
-  for (const code of Object.keys(REJECT_CODES) as RejectCode[]) metrics.deadLetters.inc({ code }, 0)
+  addSampled(registry, sampled)
+  for (const code of Object.keys(REJECT_CODES)) metrics.deadLetters.inc({ code }, 0)
   for (const verdict of ['fraud', 'genuine']) metrics.labels.inc({ verdict }, 0)
   for (const outcome of ['stored', 'fenced', 'dropped']) metrics.batches.inc({ outcome }, 0)
+  for (const reaction of REACTIONS) metrics.storeFailures.inc({ reaction }, 0)
+  for (const stage of STAGES) metrics.stageSeconds.zero({ stage })
   return metrics
 }
 
 export type Metrics = ReturnType<typeof createMetrics>
+
+/** What decides in this process, and every reason that it can give, at 0: so that the first anomaly of a kind is an increase. */
+export function nameDeciders(
+  metrics: Metrics,
+  { rules, model, threshold }: { rules: Rules; model: Pick<Model, 'version'>; threshold: number },
+): void {
+  metrics.rulesInfo.set({ version: rules.version }, 1)
+  metrics.modelInfo.set({ version: model.version }, 1)
+  metrics.threshold.set(threshold)
+  const limit = Math.fround(threshold)
+  // A rule's score is the same each time it is the main reason, so its band is, too.
+  for (const { code: reason, score } of rules.rules) {
+    if (Math.fround(score) >= limit) metrics.anomalies.inc({ reason, severity: severityOf(score) }, 0)
+  }
+  for (const severity of SEVERITIES) metrics.anomalies.inc({ reason: MODEL, severity }, 0)
+}

@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Writers } from './decode/writers.ts'
 import type { References } from './features/merchant-labels.ts'
+import type { Metrics } from './metrics.ts'
 import type { Model } from './models/model.ts'
 import type { Rules } from './rules/rules.ts'
 import { decode } from './stages/decode.ts'
@@ -23,6 +24,8 @@ export interface Parts {
   size: number
   /** Is told how many batches wait, by the name of what they wait for. */
   queues: Map<string, () => number>
+  /** Is told how long each batch was in a stage. */
+  stageSeconds?: Metrics['stageSeconds']
 }
 
 /**
@@ -40,11 +43,13 @@ export function fraudPipeline({
   store,
   size,
   queues,
+  stageSeconds,
 }: Parts): Promise<void> {
+  const timer = (name: string) => (seconds: number) => stageSeconds?.observe({ stage: name }, seconds)
   const stages = {
-    decode: stage(size, decode(writers)),
-    features: stage(size, features(references)),
-    score: stage(size, score(rules, model, threshold)),
+    decode: stage(size, decode(writers), timer('decode')),
+    features: stage(size, features(references), timer('features')),
+    score: stage(size, score(rules, model, threshold), timer('score')),
     store,
   }
   queues.set('source', () => source.readableLength)

@@ -1,6 +1,8 @@
 import type { Batch } from './batch.ts'
 import { F, FEATURE_COUNT } from './features/features.ts'
 import type { Metrics } from './metrics.ts'
+import type { Standing } from './sampled-metrics.ts'
+import { severityOf } from './severity.ts'
 
 /** What the pipeline has done so far and how far it is behind: for metrics, readiness and the lines of `npm start`. */
 export class Progress {
@@ -9,13 +11,13 @@ export class Progress {
   processed = 0
   anomalies = 0
   readonly #metrics: Metrics
-  readonly #highWatermarks = new Map<number, number>()
-  readonly #positions = new Map<number, number>()
+  readonly #standings = new Map<number, Standing>()
   /** Assigned partitions whose state is not there yet; null before the first assignment. */
   #untaken: Set<number> | null = null
 
   constructor(metrics: Metrics) {
     this.#metrics = metrics
+    metrics.sampled.standings = () => this.#standings
   }
 
   get ready(): boolean {
@@ -24,52 +26,85 @@ export class Progress {
 
   get lag(): number {
     let lag = 0
-    for (const partition of this.#highWatermarks.keys()) lag += this.#lagOf(partition)
+    for (const { end = 0, position = 0 } of this.#standings.values()) lag += Math.max(0, end - position)
     return lag
   }
 
   onAssigned(partitions: number[]): void {
     this.#untaken = new Set(partitions)
-    for (const partition of this.#highWatermarks.keys()) {
+    for (const partition of this.#standings.keys()) {
       if (partitions.includes(partition)) continue
-      this.#highWatermarks.delete(partition)
-      this.#positions.delete(partition)
-      this.#metrics.lag.remove({ partition: String(partition) })
+      this.#standings.delete(partition)
+      this.#metrics.checkpointBytes.remove({ partition: String(partition) })
     }
   }
 
   onTaken(partition: number, position: number): void {
     this.#untaken?.delete(partition)
-    this.#positions.set(partition, position)
+    const standing = this.#standingOf(partition)
+    standing.position = position
+    standing.savedAt ??= Date.now()
   }
 
   onFetched(partition: number, highWatermark: number): void {
-    this.#highWatermarks.set(partition, highWatermark)
-    this.#metrics.lag.set({ partition: String(partition) }, this.#lagOf(partition))
+    this.#standingOf(partition).end = highWatermark
+  }
+
+  /** A checkpoint of the partition was written. */
+  onSaved(partition: number): void {
+    this.#standingOf(partition).savedAt = Date.now()
   }
 
   onStored(batch: Batch): void {
-    const { partition } = batch.owner
-    const { stored, anomalies, duplicates, deadLetters, batchRecords, late, unrated, misplaced, lag } =
-      this.#metrics
-    this.processed += batch.records.length
+    const { records } = batch
+    const standing = this.#standingOf(batch.owner.partition)
+    this.processed += records.length
     this.stored += batch.transactions.length
     this.anomalies += batch.anomalies.size
-    this.#positions.set(partition, batch.nextOffset)
-    stored.inc(batch.transactions.length)
-    anomalies.inc(batch.anomalies.size)
-    duplicates.inc(batch.duplicates.length)
-    for (const { code } of batch.rejects) deadLetters.inc({ code })
-    batchRecords.observe(batch.records.length)
-    late.inc(countLate(batch))
-    unrated.inc(countUnrated(batch))
-    misplaced.inc(batch.misplaced)
-    lag.set({ partition: String(partition) }, this.#lagOf(partition))
+    standing.position = batch.nextOffset
+    if (records.length > 0) {
+      standing.newestRecordAt = records[records.length - 1].timestamp
+      this.#metrics.latency.observe(Math.max(0, Date.now() - records[0].timestamp) / 1000)
+    }
+    count(batch, this.#metrics)
   }
 
-  #lagOf(partition: number): number {
-    return Math.max(0, (this.#highWatermarks.get(partition) ?? 0) - (this.#positions.get(partition) ?? 0))
+  #standingOf(partition: number): Standing {
+    const known = this.#standings.get(partition)
+    if (known !== undefined) return known
+    const standing: Standing = {}
+    this.#standings.set(partition, standing)
+    return standing
   }
+}
+
+/** Adds a stored batch up: a call for each kind of thing in it, however many there are. */
+function count(batch: Batch, metrics: Metrics): void {
+  metrics.stored.inc(batch.transactions.length)
+  metrics.duplicates.inc(batch.duplicates.length)
+  metrics.batchRecords.observe(batch.records.length)
+  metrics.late.inc(countLate(batch))
+  metrics.unrated.inc(countUnrated(batch))
+  metrics.misplaced.inc(batch.misplaced)
+  if (batch.rejects.length > 0) {
+    for (const [code, n] of tally(batch.rejects.map((reject) => reject.code)))
+      metrics.deadLetters.inc({ code }, n)
+  }
+  if (batch.anomalies.size > 0) {
+    const kinds = [...batch.anomalies].map(
+      ([row, { reasons }]) => `${severityOf(batch.scores[row])} ${reasons[0].code}`,
+    )
+    for (const [kind, n] of tally(kinds)) {
+      const [severity, reason] = kind.split(' ')
+      metrics.anomalies.inc({ reason, severity }, n)
+    }
+  }
+}
+
+function tally<T>(values: Iterable<T>): Map<T, number> {
+  const counts = new Map<T, number>()
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1)
+  return counts
 }
 
 function countLate({ features }: Batch): number {

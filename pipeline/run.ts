@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { observeCertificates } from '../schemas/certificates.ts'
 import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
@@ -9,7 +10,7 @@ import { FatalError } from './errors.ts'
 import { loadRates } from './features/rates.ts'
 import { canBuildAhead } from './features/reference-day.ts'
 import { serveHealth } from './health.ts'
-import { createMetrics, type Metrics } from './metrics.ts'
+import { createMetrics, type Metrics, nameDeciders } from './metrics.ts'
 import { loadActiveModel } from './models/store.ts'
 import { fraudPipeline } from './pipeline.ts'
 import { Progress } from './progress.ts'
@@ -82,9 +83,12 @@ export async function runStages(
 
   const closing = new AbortController()
   const metrics = createMetrics()
+  nameDeciders(metrics, { rules, model, threshold: settings.ANOMALY_THRESHOLD })
+  metrics.checkpointInterval.set(settings.CHECKPOINT_SECONDS)
+  observeCertificates(metrics.registry, settings)
   const progress = new Progress(metrics)
-  const waitsForServer = () =>
-    writers.isWaiting || references.isWaiting || lanes.some((lane) => lane.isWaiting)
+  const waitsForDatabase = () => references.isWaiting || lanes.some((lane) => lane.isWaiting)
+  const waitsForServer = () => writers.isWaiting || waitsForDatabase()
   const health = await serveHealth(
     settings.HOST,
     settings.PIPELINE_METRICS_PORT,
@@ -102,6 +106,11 @@ export async function runStages(
   }
   const { source, writers, deadLetters, close } = open({ closing: closing.signal, ownership, progress })
   metrics.sampled.owned = () => source.owned()
+  metrics.sampled.waiting = () => ({
+    database: waitsForDatabase(),
+    kafka: !source.isAnswered,
+    registry: writers.isWaiting,
+  })
 
   const months = new Set<string>()
   const lanes = Array.from(
@@ -113,6 +122,7 @@ export async function runStages(
         deadLetters,
         score: score(rules, model, settings.ANOMALY_THRESHOLD),
         months,
+        metrics,
         log,
         closing: closing.signal,
       }),
@@ -143,6 +153,7 @@ export async function runStages(
     threshold: settings.ANOMALY_THRESHOLD,
     size: settings.QUEUE_BATCHES,
     queues: metrics.sampled.queues,
+    stageSeconds: metrics.stageSeconds,
     store: store({
       lanes,
       queueBatches: settings.QUEUE_BATCHES,
@@ -196,6 +207,7 @@ export async function runStages(
     latenessMs: ownership.latenessMs,
     rates: ownership.rates,
     owned: () => source.owned(),
+    onSaved: (partition) => progress.onSaved(partition),
     metrics,
     log,
     closing: closing.signal,

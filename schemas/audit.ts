@@ -1,7 +1,13 @@
 import { userInfo } from 'node:os'
 
 /** What the audit tells beside changes of a status, which have columns of their own. */
-export type AuditAction = 'key.create' | 'key.rotate' | 'key.revoke' | 'model.activate' | 'model.rollback'
+export type AuditAction =
+  | 'key.create'
+  | 'key.rotate'
+  | 'key.revoke'
+  | 'model.activate'
+  | 'model.rollback'
+  | 'database.restore'
 
 /** Runs one statement; `pg`'s clients and the API's queries both do. */
 type Run = (text: string, values: unknown[]) => Promise<unknown>

@@ -4,10 +4,12 @@ import tls from 'node:tls'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs, { type Admin, type ITopicConfig, type Kafka, type logLevel } from 'kafkajs'
+import { type KafkaAccess, saslOf, tlsFilesOf } from './kafka-access.ts'
 import './kafkajs-mends.ts'
 import './kafkajs-records.ts'
 import type { Logger } from './log.ts'
 import type { Settings } from './settings.ts'
+import { readTlsFiles, type TlsFiles } from './tls-files.ts'
 
 // Node has zstd itself; kafkajs knows the codec's number and leaves the code to the user.
 kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
@@ -18,18 +20,23 @@ kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({
 /** Whatever goes wrong is tried again after 2 s at most. Given in full: kafkajs' own values depend on NODE_ENV. */
 const RETRY = { initialRetryTime: 300, multiplier: 2, factor: 0.2, maxRetryTime: 2000, retries: 5 }
 
-/** The one place that makes kafkajs clients: it is unmaintained, so what it lacks is added here. */
-export function createKafka(brokers: string[], clientId: string, log: Logger): Kafka {
+/**
+ * The one place that makes kafkajs clients: it is unmaintained, so what it lacks is added here.
+ * @throws SettingsError when a file of certificates cannot be used
+ */
+export function createKafka(access: KafkaAccess, clientId: string, log: Logger): Kafka {
+  const files = tlsFilesOf(access)
+  if (files !== undefined) readTlsFiles(files)
   return new kafkajs.Kafka({
-    brokers,
+    brokers: access.KAFKA_BROKERS,
     clientId,
     connectionTimeout: 5000,
     retry: RETRY,
+    ssl: files !== undefined,
+    sasl: saslOf(access),
     // Requests are written whole: Nagle's algorithm would only hold back the end of each.
-    socketFactory: ({ host, port, ssl, onConnect }) => {
-      const socket = ssl
-        ? tls.connect({ host, port, servername: host, ...ssl }, onConnect)
-        : net.connect({ host, port }, onConnect)
+    socketFactory: ({ host, port, onConnect }) => {
+      const socket = files ? connectTls(host, port, files, onConnect) : net.connect({ host, port }, onConnect)
       return socket.setNoDelay(true).setKeepAlive(true, 60_000)
     },
     logLevel: kafkajs.logLevel.WARN,
@@ -40,6 +47,12 @@ export function createKafka(brokers: string[], clientId: string, log: Logger): K
       log[level]({ kafka: rest }, `kafkajs: ${message}`)
     },
   })
+}
+
+/** With the certificates of this moment. A name is for names: RFC 6066 has no addresses in it. */
+function connectTls(host: string, port: number, files: TlsFiles, onConnect: () => void): tls.TLSSocket {
+  const servername = net.isIP(host) === 0 ? host : undefined
+  return tls.connect({ host, port, servername, ...readTlsFiles(files) }, onConnect)
 }
 
 function pinoLevel(level: logLevel): 'error' | 'warn' | 'info' | 'debug' {

@@ -1,4 +1,6 @@
 // @ts-expect-error: a part of kafkajs without types
+import BrokerPool from 'kafkajs/src/cluster/brokerPool.js'
+// @ts-expect-error: a part of kafkajs without types
 import Connection from 'kafkajs/src/network/connection.js'
 // @ts-expect-error: a part of kafkajs without types
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
@@ -24,4 +26,21 @@ const { scheduleCheckPendingRequests } = RequestQueue.prototype
 RequestQueue.prototype.scheduleCheckPendingRequests = function schedule() {
   const isIdle = this.pending.length === 0 && this.throttledUntil <= Date.now()
   if (!isIdle) scheduleCheckPendingRequests.call(this)
+}
+
+// Whoever asks any broker hears of no error: "Failed to find group coordinator" is what is told where a user has no right to
+// the group. A refusal is the same from every broker, and is told as it is.
+const { withBroker } = BrokerPool.prototype
+BrokerPool.prototype.withBroker = async function withBrokerOrRefusal<T>(ask: (one: object) => Promise<T>) {
+  let refusal: Error | undefined
+  const answer = await withBroker.call(this, async (one: object) => {
+    try {
+      return await ask(one)
+    } catch (error) {
+      if (/_AUTHORIZATION_FAILED$/.test(String((error as { type?: string }).type))) refusal = error as Error
+      throw error
+    }
+  })
+  if (answer === null && refusal !== undefined) throw refusal
+  return answer
 }

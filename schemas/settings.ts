@@ -1,5 +1,11 @@
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { databaseUrlFault } from './database-url.ts'
+import { productionFaults } from './production.ts'
+import { rememberSource, type Source, sourceOf } from './setting-values.ts'
+import { SettingsError } from './settings-error.ts'
+import { transportFaults } from './transport.ts'
+
+export { SettingsError }
 
 /**
  * Every setting, once: its form, its default and what it is for. `.env.example` lists the same names (checked by
@@ -13,6 +19,10 @@ const url = (...protocols: string[]) =>
   z.string().refine((v) => URL.canParse(v) && protocols.includes(new URL(v).protocol), {
     error: `expected a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`,
   })
+const database = url('postgres:', 'postgresql:').superRefine((v, ctx) => {
+  const fault = databaseUrlFault(v)
+  if (fault !== null) ctx.addIssue(fault)
+})
 const brokers = z.string().transform((v, ctx) => {
   const list = v.split(',').map((s) => s.trim())
   if (list.some((s) => !/^[^\s:]+:\d+$/.test(s))) ctx.addIssue('expected host:port, several by commas')
@@ -25,7 +35,15 @@ export const shape = {
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   WEIR_CACHE_DIR: z.string().optional(),
 
+  ALLOW_PLAINTEXT: flag.default(false),
   KAFKA_BROKERS: brokers.optional(),
+  KAFKA_SECURITY_PROTOCOL: z.enum(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']).default('PLAINTEXT'),
+  KAFKA_SASL_MECHANISM: z.enum(['SCRAM-SHA-512', 'SCRAM-SHA-256', 'PLAIN']).default('SCRAM-SHA-512'),
+  KAFKA_SASL_USERNAME: z.string().optional(),
+  KAFKA_SASL_PASSWORD: z.string().optional(),
+  KAFKA_SSL_CA_FILE: z.string().optional(),
+  KAFKA_SSL_CERT_FILE: z.string().optional(),
+  KAFKA_SSL_KEY_FILE: z.string().optional(),
   KAFKA_GROUP_ID: z.string().min(1).default('weir'),
   KAFKA_SESSION_TIMEOUT_MS: z.coerce.number().int().min(1000).max(1_800_000).default(10_000),
   TRANSACTIONS_TOPIC: z.string().min(1).default('transactions'),
@@ -34,8 +52,11 @@ export const shape = {
   CREATE_TOPICS: flag.optional(),
   TOPIC_PARTITIONS: positive.default(6),
   SCHEMA_REGISTRY_URL: url('http:', 'https:').optional(),
+  SCHEMA_REGISTRY_USERNAME: z.string().optional(),
+  SCHEMA_REGISTRY_PASSWORD: z.string().optional(),
+  SCHEMA_REGISTRY_CA_FILE: z.string().optional(),
   REGISTER_SCHEMAS: flag.optional(),
-  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
+  DATABASE_URL: database.optional(),
 
   BATCH_MAX_RECORDS: positive.max(100_000).default(5000),
   COMMIT_MAX_RECORDS: positive.max(1_000_000).default(10_000),
@@ -78,6 +99,7 @@ export const shape = {
   STATEMENT_TIMEOUT_MS: positive.default(5000),
   DATABASE_POOL_SIZE: positive.max(1000).default(10),
   STREAM_MAX_CLIENTS: positive.max(100_000).default(1000),
+  AUDIT_VERIFY_HOURS: z.coerce.number().min(0).max(8760).default(24),
 } satisfies Record<string, z.ZodType>
 
 /** Older names that still work. */
@@ -93,26 +115,15 @@ const SECRET: ReadonlySet<string> = new Set([
   'STRIPE_API_KEY',
   'DATABASE_URL',
   'SCHEMA_REGISTRY_URL',
+  'SCHEMA_REGISTRY_PASSWORD',
+  'KAFKA_SASL_PASSWORD',
 ])
-
-/** The secrets of `.env.example`, which production refuses, in a URL to another host too. */
-const EXAMPLE = /change-me/
 
 const schema = z.object(shape)
 export type Name = keyof typeof shape
 export type Settings = z.infer<typeof schema>
 /** The settings with the named ones present. */
 export type Needed<N extends Name> = Settings & { [K in N]-?: NonNullable<Settings[K]> }
-
-/** All faults of the settings in one error, each with its name, what was got and what is expected. */
-export class SettingsError extends Error {
-  readonly faults: string[]
-  constructor(faults: string[]) {
-    super(`the settings are not usable:\n${faults.map((f) => `  - ${f}`).join('\n')}`)
-    this.name = 'SettingsError'
-    this.faults = faults
-  }
-}
 
 /**
  * Reads the settings from the environment.
@@ -125,9 +136,19 @@ export function loadSettings<N extends Name = never>(
 ): Needed<N> {
   const faults: string[] = []
   const raw: Record<string, string> = {}
+  const files = new Map<Name, Source>()
   for (const name of Object.keys(shape) as Name[]) {
-    const value = readValue(name, env, faults)
-    if (value !== undefined && value !== '') raw[name] = value
+    try {
+      const source = sourceOf(
+        [name, ALIASES[name]].filter((n) => n !== undefined),
+        env,
+      )
+      if (source === undefined) continue
+      raw[name] = source.read()
+      if (source.isFile) files.set(name, source)
+    } catch (error) {
+      faults.push((error as Error).message)
+    }
   }
   const parsed = schema.safeParse(raw)
   if (!parsed.success) {
@@ -142,48 +163,18 @@ export function loadSettings<N extends Name = never>(
     if (raw[name] === undefined && !faults.some((f) => f.startsWith(name)))
       faults.push(`${name}: not set; ${remedy(name)}`)
   }
-  if (raw.NODE_ENV === 'production') {
-    for (const [name, value] of Object.entries(raw)) {
-      if (EXAMPLE.test(value))
-        faults.push(`${name}: still the value of .env.example, which production refuses`)
-    }
-    if (raw.WEIR_FAILPOINT !== undefined)
-      faults.push('WEIR_FAILPOINT: kills the process for a test, which production refuses')
-  }
+  if (raw.NODE_ENV === 'production') faults.push(...productionFaults(raw))
+  if (parsed.success) faults.push(...transportFaults(parsed.data))
   if (faults.length > 0) throw new SettingsError(faults)
+  for (const [name, source] of files) rememberSource(name, raw[name], () => readAgain(name, source))
   return Object.freeze(parsed.data) as Needed<N>
 }
 
-/** `NAME`, its alias, or the file that `NAME_FILE` names; then `DOCKER-SECRET:name` inside the value. */
-function readValue(name: Name, env: NodeJS.ProcessEnv, faults: string[]): string | undefined {
-  const given = [name, ALIASES[name]]
-    .filter((n) => n !== undefined)
-    .flatMap((n) => [
-      { source: n, isFile: false },
-      { source: `${n}_FILE`, isFile: true },
-    ])
-    .filter(({ source }) => env[source])
-  if (given.length > 1) {
-    faults.push(`${name}: ${given.map((g) => g.source).join(' and ')} are both set; keep one of them`)
-    return undefined
-  }
-  const [from] = given
-  if (from === undefined) return undefined
-  const text = env[from.source]!
-  try {
-    return withDockerSecrets(from.isFile ? readFileSync(text, 'utf8').trimEnd() : text)
-  } catch (cause) {
-    faults.push(`${from.source}: ${(cause as Error).message}`)
-    return undefined
-  }
-}
-
-function withDockerSecrets(value: string): string {
-  const inUrl = /^[a-z]+:\/\//i.test(value)
-  return value.replaceAll(/DOCKER-SECRET:([A-Za-z0-9._-]+)/g, (_, secret: string) => {
-    const text = readFileSync(`/run/secrets/${secret}`, 'utf8').trimEnd()
-    return inUrl ? encodeURIComponent(text) : text
-  })
+/** @throws when what is in the file now is no value of the setting */
+function readAgain(name: Name, source: Source): string {
+  const value = source.read()
+  shape[name].parse(value)
+  return value
 }
 
 function remedy(name: Name): string {

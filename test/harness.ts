@@ -134,7 +134,7 @@ export async function freshTopics(
 }
 
 async function withAdmin<T>(use: (admin: ReturnType<ReturnType<typeof createKafka>['admin']>) => Promise<T>) {
-  const admin = createKafka(servers().KAFKA_BROKERS, 'weir-test', quiet).admin()
+  const admin = createKafka(servers(), 'weir-test', quiet).admin()
   await admin.connect()
   try {
     return await use(admin)

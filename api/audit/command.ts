@@ -1,14 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { withClient } from '../../schemas/database.ts'
 import { endWithReader } from '../../schemas/end-with-reader.ts'
 import { counted, jsonLine, printable, table } from '../../schemas/printable.ts'
 import { loadSettings } from '../../schemas/settings.ts'
 import { auditHead, auditPages, newestEntries } from '../sql/audit.ts'
-import type { Query } from '../sql/database.ts'
 import { type Anchor, appendAnchor, readAnchors } from './anchor.ts'
 import type { Entry } from './entry.ts'
 import { exportEntries, FORMATS, type Format, printedDetails } from './export.ts'
-import { verify } from './verify.ts'
+import { verifyStored, withSnapshot } from './snapshot.ts'
+import { writeTextfile } from './textfile.ts'
 
 /** Findings that are printed for people; --json has all. */
 const MAX_PRINTED = 100
@@ -33,6 +32,7 @@ export function command(): Command {
       new Command('verify')
         .description('follow the chain from its beginning to its head')
         .option('--anchor <file>', 'compare with what anchor wrote, too')
+        .option('--metrics <file>', 'write the result for Prometheus, too (a .prom file of node_exporter)')
         .option('--json', 'print one JSON object')
         .action(verifyChain),
     )
@@ -67,46 +67,37 @@ export function command(): Command {
     )
 }
 
-/** Runs in one snapshot, which changes nothing. */
-const withSnapshot = (work: (query: Query) => Promise<void>): Promise<void> =>
-  withClient(
-    { connectionString: loadSettings(['DATABASE_URL']).DATABASE_URL, application_name: 'weir-audit' },
-    async (client) => {
-      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
-      await work(async (text, values) => (await client.query(text, values)).rows)
-    },
-  )
+const connection = () => ({
+  connectionString: loadSettings(['DATABASE_URL']).DATABASE_URL,
+  application_name: 'weir-audit',
+})
 
-const verifyChain = ({ anchor: file, json }: Json & { anchor?: string }): Promise<void> => {
+interface VerifyOptions extends Json {
+  anchor?: string
+  metrics?: string
+}
+
+async function verifyChain({ anchor: file, metrics, json }: VerifyOptions): Promise<void> {
   const anchors = file === undefined ? [] : readAnchors(file)
-  return withSnapshot(async (query) => {
-    const head = await auditHead(query)
-    const { rows, findings } = await verify(auditPages(query), head, anchors)
-    if (findings.length > 0) process.exitCode = 1
-    if (json) {
-      console.log(
-        jsonLine({
-          whole: findings.length === 0,
-          rows,
-          head: head ?? null,
-          anchors: anchors.length,
-          findings,
-        }),
-      )
-      return
-    }
-    for (const { kind, message } of findings.slice(0, MAX_PRINTED))
-      console.log(`${kind.padEnd(9)}  ${printable(message)}`)
-    if (findings.length > MAX_PRINTED)
-      console.log(`and ${findings.length - MAX_PRINTED} more; --json prints all`)
-    const compared = file === undefined ? '' : `, compared with ${counted(anchors.length, 'anchor')}`
-    const verdict = findings.length === 0 ? 'the chain is whole' : counted(findings.length, 'finding')
-    console.error(`${counted(rows, 'row')}${compared}: ${verdict}`)
-  })
+  const verdict = await verifyStored(connection(), anchors)
+  const { rows, head, findings } = verdict
+  if (findings.length > 0) process.exitCode = 1
+  if (metrics !== undefined) writeTextfile(metrics, verdict, Date.now())
+  if (json) {
+    console.log(jsonLine({ whole: findings.length === 0, rows, head, anchors: anchors.length, findings }))
+    return
+  }
+  for (const { kind, message } of findings.slice(0, MAX_PRINTED))
+    console.log(`${kind.padEnd(9)}  ${printable(message)}`)
+  if (findings.length > MAX_PRINTED)
+    console.log(`and ${findings.length - MAX_PRINTED} more; --json prints all`)
+  const compared = file === undefined ? '' : `, compared with ${counted(anchors.length, 'anchor')}`
+  const outcome = findings.length === 0 ? 'the chain is whole' : counted(findings.length, 'finding')
+  console.error(`${counted(rows, 'row')}${compared}: ${outcome}`)
 }
 
 const list = ({ limit, json }: Json & { limit: number }): Promise<void> =>
-  withSnapshot(async (query) => {
+  withSnapshot(connection(), async (query) => {
     const entries = await newestEntries(query, limit)
     if (json) {
       for (const entry of entries) console.log(jsonLine(printedDetails(entry)))
@@ -127,10 +118,10 @@ const whatOf = ({ action, details, transaction_id, previous_status, new_status, 
     : details
 
 const exportAll = ({ from, to, format }: { from?: string; to?: string; format: Format }): Promise<void> =>
-  withSnapshot((query) => exportEntries(auditPages(query, { from, to }), format))
+  withSnapshot(connection(), (query) => exportEntries(auditPages(query, { from, to }), format))
 
 const anchor = ({ out }: { out?: string }): Promise<void> =>
-  withSnapshot(async (query) => {
+  withSnapshot(connection(), async (query) => {
     const head = await auditHead(query)
     if (head === undefined)
       throw new Error('the head of the audit is missing; `npm run audit -- verify` tells more')

@@ -43,9 +43,6 @@ export function publicOrigin(c: Context<Env>): URL {
   return url
 }
 
-export const isLoopback = (hostname: string): boolean =>
-  hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
-
 /**
  * Whether a browser sent the request from one of our own pages: `unknown` when it tells neither (no browser, or
  * an old one). Sec-Fetch-Site decides where it is sent, since Origin is `null` under our Referrer-Policy.

@@ -1,8 +1,9 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
+import { isLoopback } from '../../schemas/loopback.ts'
 import type { Caller, Env } from '../context.ts'
-import { isLoopback, publicOrigin } from './client.ts'
+import { publicOrigin } from './client.ts'
 import type { Key, Keys } from './keys.ts'
 
 /**

@@ -24,6 +24,14 @@ export async function auditHead(query: Query): Promise<Head | undefined> {
   return head
 }
 
+/** The number of the last row, which is how many there are while the chain is whole; 0 for none. */
+export async function auditLength(query: Query): Promise<number> {
+  const [{ length }] = await query<{ length: number }>(
+    'SELECT coalesce(max(seq), 0) AS length FROM status_audit',
+  )
+  return length
+}
+
 export interface Period {
   /** Changes from this time on, ISO 8601. */
   from?: string

@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { createClientLike } from '../../schemas/database.ts'
 import { within } from './within.ts'
 
 /**
@@ -139,7 +140,7 @@ function watchSilence(reachable: () => Promise<boolean>): { broken: Promise<neve
 function createProbe(pool: pg.Pool): () => Promise<boolean> {
   let asking: Promise<boolean> | undefined
   return () => {
-    asking ??= within(PROBE_MS, ask(pool.options), () => noAnswer(PROBE_MS))
+    asking ??= within(PROBE_MS, ask(pool), () => noAnswer(PROBE_MS))
       // A refusal is an answer: somebody is there.
       .catch((error) => error instanceof pg.DatabaseError)
       .finally(() => {
@@ -149,8 +150,8 @@ function createProbe(pool: pg.Pool): () => Promise<boolean> {
   }
 }
 
-async function ask(options: pg.ClientConfig): Promise<boolean> {
-  const client = new pg.Client(options)
+async function ask(pool: pg.Pool): Promise<boolean> {
+  const client = createClientLike(pool)
   client.on('error', () => {})
   await client.connect()
   await client.end()

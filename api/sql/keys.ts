@@ -20,12 +20,14 @@ export interface StoredKey {
 const COLUMNS = 'id, name, scopes, created_at, created_by, expires_at, revoked_at, replaced_by, last_used_at'
 
 /** A key that may be used now, with the SHA-256 of its text. */
-export type ValidKey = Pick<StoredKey, 'id' | 'name' | 'scopes' | 'expires_at'> & { secret_hash: Buffer }
+export type ValidKey = Pick<StoredKey, 'id' | 'name' | 'scopes' | 'expires_at' | 'replaced_by'> & {
+  secret_hash: Buffer
+}
 
 /** Every key that is neither revoked nor expired. */
 export const validKeys = (query: Query): Promise<ValidKey[]> =>
   query<ValidKey>(
-    `SELECT id, name, scopes, expires_at, secret_hash FROM api_keys
+    `SELECT id, name, scopes, expires_at, replaced_by, secret_hash FROM api_keys
      WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`,
   )
 

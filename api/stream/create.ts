@@ -2,6 +2,7 @@ import type { Hono } from 'hono'
 import { createClient } from '../../schemas/database.ts'
 import type { Guard } from '../auth/guard.ts'
 import type { Deps, Env } from '../context.ts'
+import type { ApiMetrics } from '../metrics.ts'
 import type { Database } from '../sql/database.ts'
 import { Hub } from './hub.ts'
 import { streamMetrics } from './metrics.ts'
@@ -11,8 +12,8 @@ import { streamRoutes } from './routes.ts'
 const ANSWER_MS = 5000
 
 /** The stream of events of this process; ends all of them when the process stops. */
-export function createStream(deps: Deps, database: Database, guard: Guard): Hono<Env> {
-  const { settings, registry, log, lifecycle } = deps
+export function createStream(deps: Deps, metrics: ApiMetrics, database: Database, guard: Guard): Hono<Env> {
+  const { settings, log, lifecycle } = deps
   const hub: Hub = new Hub({
     query: database.query,
     connect: () =>
@@ -21,7 +22,7 @@ export function createStream(deps: Deps, database: Database, guard: Guard): Hono
         application_name: 'weir-api-stream',
         queryTimeoutMs: ANSWER_MS,
       }),
-    metrics: streamMetrics(registry, () => hub.size),
+    metrics: streamMetrics(metrics, () => hub.size),
     maxClients: settings.STREAM_MAX_CLIENTS,
     log,
   })

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import { extname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Job, Report, Request } from './guardian.ts'
@@ -31,7 +32,8 @@ interface Entry {
 }
 
 const HARD_MS = 2000
-const program = fileURLToPath(new URL('./guardian.ts', import.meta.url))
+/** Beside this file, compiled as it is. */
+const program = fileURLToPath(new URL(`./guardian${extname(import.meta.filename)}`, import.meta.url))
 
 /** The parent's end of the pipe to the guardian (see guardian.ts). */
 export class Guardian {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createKafka } from '../../schemas/kafka.ts'
+import type { KafkaAccess } from '../../schemas/kafka-access.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { withFreePorts } from './free-ports.ts'
 import type { Guardian, Job } from './guardian-client.ts'
@@ -71,7 +72,14 @@ function properties(data: string, [port, controllerPort]: number[]): string {
 
 type Options = Parameters<typeof startKafka>[0]
 
-const job = (options: Options, directory: string, log: string, flags: string[], main: string[]): Job => ({
+/** A process of Kafka's: the broker, or one of its tools. */
+export const kafkaJob = (
+  options: Pick<Options, 'java' | 'jars'>,
+  directory: string,
+  log: string,
+  flags: string[],
+  main: string[],
+): Job => ({
   command: options.java,
   args: [
     ...flags,
@@ -99,7 +107,7 @@ async function format(options: Options, directory: string, data: string, ports: 
   const clusterId = `w${randomBytes(16).toString('base64url').slice(1)}`
   const main = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', join(directory, PROPERTIES)]
   await options.guardian.run(
-    job(options, directory, 'format.log', ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'], main),
+    kafkaJob(options, directory, 'format.log', ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'], main),
   )
   renameSync(unfinished, data)
 }
@@ -110,8 +118,8 @@ async function run(options: Options, directory: string, ports: number[]): Promis
   const main = ['kafka.Kafka', join(directory, PROPERTIES)]
   const address = `127.0.0.1:${ports[0]}`
   const launch = async () => {
-    const started = await options.guardian.spawn(job(options, directory, 'kafka.log', flags, main))
-    await untilReady('Kafka', started, log, START_SECONDS, () => answers(ports[0]))
+    const started = await options.guardian.spawn(kafkaJob(options, directory, 'kafka.log', flags, main))
+    await untilReady('Kafka', started, log, START_SECONDS, () => brokerAnswers({ KAFKA_BROKERS: [address] }))
     void started.exited.then(({ how }) => options.onEnd(how))
     return started
   }
@@ -133,15 +141,16 @@ async function run(options: Options, directory: string, ports: number[]): Promis
 }
 
 /** The port first: kafkajs waits longer and longer between its own tries. */
-async function answers(port: number): Promise<void> {
+export async function brokerAnswers(access: KafkaAccess): Promise<void> {
+  const [host, port] = access.KAFKA_BROKERS[0].split(':')
   await new Promise<void>((done, fail) => {
-    const socket = connect(port, '127.0.0.1', () => {
+    const socket = connect(Number(port), host, () => {
       socket.destroy()
       done()
     })
     socket.once('error', fail)
   })
-  const admin = createKafka([`127.0.0.1:${port}`], 'weir-local', createLogger('local', 'silent')).admin()
+  const admin = createKafka(access, 'weir-local', createLogger('local', 'silent')).admin()
   try {
     await admin.connect()
     const { brokers } = await admin.describeCluster()

@@ -33,6 +33,8 @@ interface Options {
   /** Password of the superuser and of the owner; kept with the data. */
   password: string
   onEnd: (how: string) => void
+  /** Folder of initdb and postgres; default: of those that came by npm. */
+  programs?: string
 }
 
 /** A password that needs no escaping in a URL or in SQL. */
@@ -50,7 +52,7 @@ export async function startPostgres(options: Options): Promise<PostgresServer> {
   }
   mkdirSync(directory, { recursive: true, mode: 0o700 })
   if (user !== null) chownSync(directory, user.uid, user.gid)
-  const bin = postgresPrograms(options.guardian.directory, user)
+  const bin = options.programs ?? postgresPrograms(options.guardian.directory, user)
   if (!existsSync(join(directory, 'data'))) await initialise(options, bin, directory, user)
   return withFreePorts(1, options.ports, async ([port]) => {
     const server = await run(options, bin, directory, user, port)

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type avro from 'avsc'
 import type { Logger } from '../../schemas/log.ts'
 import { isoTime } from '../../schemas/printable.ts'
-import { createRegistry } from '../../schemas/registry.ts'
+import { createSchemaReader } from '../../schemas/registry.ts'
+import type { RegistryAccess } from '../../schemas/registry-access.ts'
 import { formatAmount, type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { FRAME_BYTES, MAGIC } from '../../schemas/wire.ts'
 import { Writers } from '../decode/writers.ts'
@@ -20,18 +21,18 @@ const REGISTRY_MS = 5000
 /** Reads a value as a transaction: by its writer's schema where the registry gives it, else by Weir's own. */
 export async function decodeValue(
   value: Buffer | null,
-  registryUrl: string | undefined,
+  registry: RegistryAccess | undefined,
   log: Logger,
 ): Promise<Decoded> {
   if (value === null || value.length === 0) return { transaction: null, note: 'there is no value' }
   if (value.length < FRAME_BYTES || value[0] !== MAGIC)
     return { transaction: null, note: 'it does not start with a zero byte and a schema id' }
   const id = value.readUInt32BE(1)
-  if (registryUrl === undefined)
+  if (registry === undefined)
     return decodeAsOurs(value, `schema ${id} was not asked for: SCHEMA_REGISTRY_URL is not set`)
   let schema: avro.Type
   try {
-    schema = await schemaOf(registryUrl, id)
+    schema = await schemaOf(registry, id)
   } catch (error) {
     return decodeAsOurs(value, `the registry does not give schema ${id}: ${(error as Error).message}`)
   }
@@ -47,13 +48,13 @@ export async function decodeValue(
 }
 
 /** The pipeline waits for the registry; somebody who looks does not. */
-async function schemaOf(url: string, id: number): Promise<avro.Type> {
+async function schemaOf(registry: RegistryAccess, id: number): Promise<avro.Type> {
   const timer = new AbortController()
   try {
     const late = sleep(REGISTRY_MS, undefined, { signal: timer.signal }).then(() => {
       throw new Error(`no answer within ${REGISTRY_MS / 1000} s`)
     })
-    return (await Promise.race([createRegistry(url).getSchema(id), late])) as unknown as avro.Type
+    return (await Promise.race([createSchemaReader(registry).getSchema(id), late])) as unknown as avro.Type
   } finally {
     timer.abort()
   }

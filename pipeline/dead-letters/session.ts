@@ -1,6 +1,7 @@
 import type { Admin, Kafka } from 'kafkajs'
 import { interruptibly } from '../../schemas/interruptibly.ts'
 import { createKafka } from '../../schemas/kafka.ts'
+import { explainFirstContact } from '../../schemas/kafka-advice.ts'
 import { createLogger, type Logger } from '../../schemas/log.ts'
 import { counted } from '../../schemas/printable.ts'
 import type { Needed } from '../../schemas/settings.ts'
@@ -37,14 +38,16 @@ async function connected(
   const logger = createLogger('dead-letters', settings.LOG_LEVEL)
   // kafkajs warns that an idempotent producer should try for ever; but a command must end at some time.
   const log = logger.isLevelEnabled('warn') ? logger.child({}, { level: 'error' }) : logger
-  const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-dead-letters', log)
+  const kafka = createKafka(settings, 'weir-dead-letters', log)
   const admin = kafka.admin()
-  await admin.connect().catch((cause: Error) => {
-    const where = settings.KAFKA_BROKERS.join(',')
-    throw new Error(`cannot reach Kafka at KAFKA_BROKERS ${where}: ${cause.message}`, { cause })
-  })
   try {
+    await admin.connect().catch((cause: Error) => {
+      const where = settings.KAFKA_BROKERS.join(',')
+      throw new Error(`cannot reach Kafka at KAFKA_BROKERS ${where}: ${cause.message}`, { cause })
+    })
     await work({ settings, kafka, admin, log, signal })
+  } catch (error) {
+    throw explainFirstContact(error as Error, settings)
   } finally {
     await admin.disconnect()
   }

@@ -30,7 +30,9 @@ export async function show(session: Session, origin: string, options: ShowOption
   const replays = await replaysIfKnown(session)
   for (const entry of entries) {
     const original = await originalOf(session, entry)
-    const decoded = await decodeValue(original.value, session.settings.SCHEMA_REGISTRY_URL, session.log)
+    const { SCHEMA_REGISTRY_URL, ...others } = session.settings
+    const registry = SCHEMA_REGISTRY_URL === undefined ? undefined : { ...others, SCHEMA_REGISTRY_URL }
+    const decoded = await decodeValue(original.value, registry, session.log)
     const shown = { ...summaryOf(entry, replays), entry, original, decoded }
     console.log(options.json ? jsonLine(asJson(shown)) : asText(shown, options.bytes))
   }

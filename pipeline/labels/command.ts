@@ -10,6 +10,7 @@ import { createProgressLine, type ProgressLine } from '../produce/progress-line.
 import { type OpenFile, openFile } from '../produce/read-file.ts'
 import { labelSink, type Sink } from '../produce/sink.ts'
 import { labelLines } from './parse-label.ts'
+import { rewindLabels } from './rewind.ts'
 
 const AFTER_HELP = `
 A label is what a transaction turned out to be: a chargeback, a customer's word, the end of an investigation. It names
@@ -47,7 +48,20 @@ export function command(): Command {
         .option('--json', 'print the summary as JSON')
         .action(run),
     )
+    .addCommand(
+      new Command('rewind')
+        .description('let the pipeline read all labels of the topic again, after a restore of the database')
+        .option('--json', 'print one JSON object')
+        .action(rewind),
+    )
     .addHelpText('after', AFTER_HELP)
+}
+
+async function rewind({ json }: { json?: true }): Promise<void> {
+  const settings = loadSettings(['KAFKA_BROKERS'])
+  const labels = await rewindLabels(settings, createLogger('labels', settings.LOG_LEVEL))
+  if (json) console.log(JSON.stringify({ labels }))
+  else console.log(`${labels} labels will be read again by the next pipeline that starts`)
 }
 
 async function run(options: Options): Promise<void> {

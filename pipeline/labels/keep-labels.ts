@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Kafka } from 'kafkajs'
+import { explainKafka } from '../../schemas/kafka-advice.ts'
 import type { Logger } from '../../schemas/log.ts'
 import { createSchemaReader } from '../../schemas/registry.ts'
 import type { Needed } from '../../schemas/settings.ts'
@@ -44,7 +45,7 @@ export function keepLabels({
     application_name: `weir-pipeline-${randomBytes(4).toString('hex')}-lane-labels`,
     queryTimeoutMs: ANSWER_MS,
   })
-  const writers = new Writers(createSchemaReader(settings.SCHEMA_REGISTRY_URL), log, closing.signal, LABELS)
+  const writers = new Writers(createSchemaReader(settings), log, closing.signal, LABELS)
   const consumer = () =>
     new LabelConsumer({
       kafka,
@@ -59,7 +60,7 @@ export function keepLabels({
       log: log.child({ topic: settings.LABELS_TOPIC }),
       closing: closing.signal,
     })
-  const done = keepConsuming(consumer, settings.LABELS_TOPIC, log, closing.signal).then(() => table.close())
+  const done = keepConsuming(consumer, settings, log, closing.signal).then(() => table.close())
   return async (limitMs) => {
     closing.abort()
     await within(limitMs, done)
@@ -68,10 +69,11 @@ export function keepLabels({
 
 async function keepConsuming(
   consumer: () => LabelConsumer,
-  topic: string,
+  settings: LabelsOptions['settings'],
   log: Logger,
   closing: AbortSignal,
 ): Promise<void> {
+  const topic = settings.LABELS_TOPIC
   for (let attempt = 1; !closing.aborted; attempt++) {
     const began = performance.now()
     try {
@@ -79,7 +81,10 @@ async function keepConsuming(
     } catch (error) {
       if (performance.now() - began > WELL_AFTER_MS) attempt = 1
       if (isWorthALine(attempt))
-        log.warn({ err: error, attempt }, `no labels from the topic ${topic}; will be tried again`)
+        log.warn(
+          { err: explainKafka(error as Error, settings), attempt },
+          `no labels from the topic ${topic}; will be tried again`,
+        )
       await backOff(attempt, closing).catch(() => {})
     }
   }

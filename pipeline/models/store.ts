@@ -95,9 +95,11 @@ export const rollbackModel = (
   actor: string,
 ): Promise<{ version: string; previous: string }> =>
   inTurn(client, async () => {
-    const { rows } = await client.query<{ version: string }>(
-      `SELECT version FROM models WHERE activated_at IS NOT NULL
-       ORDER BY is_active DESC, activated_at DESC LIMIT 2`,
+    const { rows } = await explained(
+      client.query<{ version: string }>(
+        `SELECT version FROM models WHERE activated_at IS NOT NULL
+         ORDER BY is_active DESC, activated_at DESC LIMIT 2`,
+      ),
     )
     const [present, earlier] = rows
     if (present === undefined) throw new Error('no model was ever active: the pipeline has not run yet')
@@ -125,14 +127,10 @@ export async function loadActiveModel(client: pg.ClientBase): Promise<Model> {
   const shipped = await storeModel(client, defaultArtifact())
   const active = await activeArtifact(client)
   if (active !== null) return openModel(active)
-  return inTurn(client, async () => {
-    // Another process that started at the same time may have been first.
-    if ((await activeArtifact(client)) === null) {
-      const previous = await putInForce(client, shipped)
-      await audit(client, 'model.activate', 'pipeline', { version: shipped, previous })
-    }
-    return openModel(await activeArtifact(client))
-  })
+  // By a function of the owner: the pipeline's role may not choose models. Of processes that start at the same time one is
+  // first.
+  await explained(client.query('SELECT activate_first_model($1)', [shipped]))
+  return openModel(await activeArtifact(client))
 }
 
 async function activeArtifact(client: pg.ClientBase): Promise<unknown> {
@@ -161,11 +159,14 @@ const audit = (
   change: { version: string; previous: string | null },
 ): Promise<void> => appendAudit((text, values) => client.query(text, values), action, actor, change)
 
-/** Runs in a transaction that no other one that puts a model in force runs beside; reading goes on. */
+/**
+ * Runs in a transaction that no other one that puts a model in force runs beside. (A lock of the table would need a right to
+ * all of its columns.)
+ */
 async function inTurn<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
   await client.query('BEGIN')
   try {
-    await explained(client.query('LOCK TABLE models IN SHARE ROW EXCLUSIVE MODE'))
+    await client.query(`SELECT pg_advisory_xact_lock(hashtext('weir.models'))`)
     const result = await work()
     await client.query('COMMIT')
     return result
@@ -177,7 +178,7 @@ async function inTurn<T>(client: pg.ClientBase, work: () => Promise<T>): Promise
 
 const explained = <T>(query: Promise<T>): Promise<T> =>
   query.catch((cause) => {
-    const hint = ['42P01', '42703'].includes(cause.code)
+    const hint = ['42P01', '42703', '42883'].includes(cause.code)
       ? '; is the database migrated? See `npm run migrate`'
       : ''
     throw new Error(`the table of models cannot be used: ${cause.message}${hint}`, { cause })

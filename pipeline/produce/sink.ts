@@ -1,9 +1,11 @@
 import type avro from 'avsc'
 import type { Message, Producer } from 'kafkajs'
 import { createKafka, createTopics } from '../../schemas/kafka.ts'
+import { explainFirstContact, explainKafka } from '../../schemas/kafka-advice.ts'
 import { type Label, labelType } from '../../schemas/label.ts'
 import type { Logger } from '../../schemas/log.ts'
 import { labelSchemaId, transactionSchemaId } from '../../schemas/registry.ts'
+import { type RegistryAccess, registryAddress } from '../../schemas/registry-access.ts'
 import { mayCreateTopics, mayRegisterSchemas, type Needed } from '../../schemas/settings.ts'
 import { type Transaction, transactionType } from '../../schemas/transaction.ts'
 import { frame } from '../../schemas/wire.ts'
@@ -40,7 +42,7 @@ const RECORD_OVERHEAD_BYTES = 24
 /** What a topic holds, and how. */
 interface Content<T> {
   topic: string
-  schemaId: (url: string, topic: string, mayRegister: boolean) => Promise<number>
+  schemaId: (access: RegistryAccess, topic: string, mayRegister: boolean) => Promise<number>
   type: avro.Type
   keyOf: (item: T) => string
 }
@@ -71,10 +73,13 @@ async function openSink<T>(
   { settings, log }: KafkaSinkOptions,
   { topic, schemaId, type, keyOf }: Content<T>,
 ): Promise<Sink<T>> {
-  const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-produce', withoutWarnings(log))
+  const kafka = createKafka(settings, 'weir-produce', withoutWarnings(log))
+  const refused = (error: Error): never => {
+    throw explainKafka(error, settings)
+  }
   await prepareTopic(kafka, topic, settings)
-  const id = await schemaId(settings.SCHEMA_REGISTRY_URL, topic, mayRegisterSchemas(settings)).catch(
-    explain(`no schema for the topic ${topic} from SCHEMA_REGISTRY_URL ${settings.SCHEMA_REGISTRY_URL}`),
+  const id = await schemaId(settings, topic, mayRegisterSchemas(settings)).catch(
+    explain(`no schema for the topic ${topic} from SCHEMA_REGISTRY_URL ${registryAddress(settings)}`),
   )
   const producer = kafka.producer({
     idempotent: true,
@@ -83,7 +88,7 @@ async function openSink<T>(
     createPartitioner: keyPartitioner,
     retry: RETRY,
   })
-  await producer.connect()
+  await producer.connect().catch(refused)
 
   // One request at a time: when one fails, kafkajs gives its sequence numbers back, and a concurrent one takes them.
   // A broker that had stored the first one then refuses the second, or takes it for the first and stores nothing
@@ -92,7 +97,7 @@ async function openSink<T>(
   return {
     send(items) {
       const messages = items.map((item) => ({ key: keyOf(item), value: frame(id, type, item) }))
-      last = last.then(() => sendAll(producer, topic, messages))
+      last = last.then(() => sendAll(producer, topic, messages)).catch(refused)
       return last
     },
     async close() {
@@ -112,14 +117,19 @@ async function prepareTopic(
   settings: KafkaSinkOptions['settings'],
 ) {
   const admin = kafka.admin()
-  await admin
-    .connect()
-    .catch(explain(`cannot reach Kafka at KAFKA_BROKERS ${settings.KAFKA_BROKERS.join(',')}`))
   try {
+    await admin
+      .connect()
+      .catch(explain(`cannot reach Kafka at KAFKA_BROKERS ${settings.KAFKA_BROKERS.join(',')}`))
     if (mayCreateTopics(settings)) await createTopics(admin, settings)
     else if (!(await admin.listTopics()).includes(topic)) {
-      throw new Error(`the topic ${topic} does not exist; create it, or set CREATE_TOPICS=true`)
+      throw new Error(
+        `the topic ${topic} does not exist; create it, or set CREATE_TOPICS=true. (Where Kafka has ACLs: a user who may ` +
+          'not WRITE or DESCRIBE a topic is told that there is none.)',
+      )
     }
+  } catch (error) {
+    throw explainFirstContact(error as Error, settings)
   } finally {
     await admin.disconnect()
   }

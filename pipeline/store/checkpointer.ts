@@ -25,6 +25,8 @@ export interface CheckpointerOptions {
   rates: Rates
   /** The partitions that are ours now. */
   owned: () => Iterable<Ownership>
+  /** Is told the partition of which a checkpoint was written. */
+  onSaved?: (partition: number) => void
   metrics: Metrics
   log: Logger
   closing: AbortSignal
@@ -78,7 +80,7 @@ const isWorthSaving = ({ lost, committed, seen, checkpoint }: Ownership): boolea
   !lost && committed >= seen && committed > checkpoint
 
 async function save(
-  { write, latenessMs, rates, metrics, log, closing }: CheckpointerOptions,
+  { write, latenessMs, rates, onSaved, metrics, log, closing }: CheckpointerOptions,
   owner: Ownership,
 ): Promise<void> {
   const { topic, partition, states, judged, committed: position } = owner
@@ -90,6 +92,7 @@ async function save(
     const bytes = await write({ topic, partition, position, latenessMs, rates }, snapshot, goOn)
     if (bytes === null) return
     owner.checkpoint = position
+    onSaved?.(partition)
     const seconds = end()
     metrics.checkpointBytes.set({ partition: String(partition) }, bytes)
     log.info({ partition, position, accounts: snapshot.accounts, bytes, seconds }, 'checkpoint written')

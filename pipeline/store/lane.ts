@@ -3,6 +3,7 @@ import type { Logger } from '../../schemas/log.ts'
 import type { Batch, Ownership } from '../batch.ts'
 import { FatalError, type Reject } from '../errors.ts'
 import { failpoint } from '../failpoint.ts'
+import type { Metrics } from '../metrics.ts'
 import type { CopyEncoder } from './copy-encoder.ts'
 import { type DeadLetters, oneRequest } from './dead-letters.ts'
 import { findBadRow, findDuplicates } from './late-rejects.ts'
@@ -22,6 +23,7 @@ export interface LaneOptions {
   score: (batch: Batch) => Batch
   /** Months whose partition is known to be there; shared by all lanes. */
   months: Set<string>
+  metrics?: Pick<Metrics, 'copySeconds' | 'copyBytes' | 'storeFailures'>
   log: Logger
   closing: AbortSignal
 }
@@ -82,12 +84,13 @@ export class Lane {
     try {
       return await isStored().catch(async (error) => {
         if (this.#reactionTo(error) !== 'duplicate') throw error
+        this.#countFailure('duplicate')
         await this.#leaveOutDuplicates(batches)
         return isStored()
       })
     } catch (error) {
       if (error instanceof FatalError) throw error
-      this.#reactionTo(error as Error)
+      this.#countFailure(this.#reactionTo(error as Error))
       this.#options.log.debug({ err: error, batches: batches.length }, 'not stored together: now one by one')
       return false
     }
@@ -117,6 +120,7 @@ export class Lane {
       } catch (cause) {
         const error = cause as Error & { code?: string }
         const reaction = this.#reactionTo(error)
+        this.#countFailure(reaction)
         if (error instanceof FatalError) throw error
         if (reaction === 'exit')
           throw new FatalError(`PostgreSQL refuses to store: ${error.message}`, { cause })
@@ -131,6 +135,10 @@ export class Lane {
     const reaction = reactionTo(error)
     this.#isBlocked = reaction === 'blocked'
     return reaction
+  }
+
+  #countFailure(reaction: Reaction): void {
+    this.#options.metrics?.storeFailures.inc({ reaction })
   }
 
   async close(): Promise<void> {
@@ -167,8 +175,11 @@ export class Lane {
     const rows = moves.some((move) => move.stored > 0) ? this.#options.encoder.encode(batches) : []
     failpoint('before-copy')
     for (const { owner, nextOffset } of moves) this.#uncertain.set(owner, nextOffset)
+    const end = this.#options.metrics?.copySeconds.startTimer()
     try {
       await session.store(rows, batches, moves)
+      end?.()
+      this.#options.metrics?.copyBytes.inc(rows.reduce((sum, { length }) => sum + length, 0))
     } catch (cause) {
       const error = cause as Error & { code?: string }
       if (error.code !== FENCED && !ROLLED_BACK.includes(reactionTo(error))) throw error

@@ -19,6 +19,8 @@ export function reactionTo(error: Error & { code?: string; constraint?: string }
   // A wait for a lock was too long. It is tried again, too, once those that are stopped have lost what they hold.
   if (code === '55P03') return 'blocked'
   if (PASSING.has(code.slice(0, 2))) return 'retry'
+  // While a password is changed there are moments without the right one. A wrong one is told at the start, by the first connection.
+  if (code.startsWith('28')) return 'retry'
   // A server that is read-only for now (a stand-by that is being promoted), or a transaction that was idle too long.
   if (code === '25006' || code === '25P03' || code === '25P04') return 'retry'
   // "No partition of relation found for row" has the code of a check, and no constraint: the table's fault, not the row's.

@@ -6,8 +6,9 @@ import { Command, InvalidArgumentError } from 'commander'
 import { runProgram } from '../../pipeline/train/run-program.ts'
 import { cacheDirectory } from '../../schemas/cache-directory.ts'
 import { onStopSignal } from '../../schemas/stop-signals.ts'
+import type { ToolOptions } from '../tools/installed.ts'
 import { KEY, withApi } from './api.ts'
-import { schemathesis, spectral, type ToolOptions } from './tools.ts'
+import { schemathesis, spectral } from './tools.ts'
 
 /** `npm run check:api`: the OpenAPI document by spectral's rules, and the API by the document, with schemathesis. */
 

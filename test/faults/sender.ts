@@ -125,7 +125,7 @@ export class Sender {
 
   /** @param retries for what is sent before or after a fault: no try must be wasted on a topic that is new */
   async #connect(retries = 0): Promise<Producer> {
-    const kafka = createKafka(this.#settings.KAFKA_BROKERS, 'weir-faults', quiet)
+    const kafka = createKafka(this.#settings, 'weir-faults', quiet)
     const producer = kafka.producer({
       createPartitioner: keyPartitioner,
       allowAutoTopicCreation: false,

@@ -65,7 +65,7 @@ test('offsets that no consumer sees, of markers and aborted records, are passed 
   const encode = await encoder(settings)
   const sent = simulated(300, 42)
   const committed = sent.filter((_, i) => ![1, 2, 6, 9, 14].includes(Math.floor(i / 20)))
-  const producer = createKafka(settings.KAFKA_BROKERS, 'weir-test', quiet).producer({
+  const producer = createKafka(settings, 'weir-test', quiet).producer({
     transactionalId: settings.TRANSACTIONS_TOPIC,
     maxInFlightRequests: 1,
     idempotent: true,

@@ -343,7 +343,7 @@ const stutteringKafka = (kafka: Kafka) =>
 test('reading ends where the topic ended, though records were deleted meanwhile or are of an aborted send', async (t) => {
   const settings = await testSettings(t, { TOPIC_PARTITIONS: '3' })
   const topic = settings.TRANSACTIONS_TOPIC
-  const kafka = createKafka(settings.KAFKA_BROKERS, 'weir-test', quiet)
+  const kafka = createKafka(settings, 'weir-test', quiet)
   const producer = kafka.producer({ transactionalId: topic, maxInFlightRequests: 1, idempotent: true })
   await producer.connect()
   t.after(() => producer.disconnect())

@@ -55,7 +55,7 @@ function withMoreChannels(field: AvroField): AvroField {
 
 /** Registers the schema as the subject's next version, which must be BACKWARD compatible. */
 async function writerOf(settings: KafkaSettings, schema: AvroRecord): Promise<(value: object) => Buffer> {
-  const { id } = await createRegistry(settings.SCHEMA_REGISTRY_URL).register(
+  const { id } = await createRegistry(settings).register(
     { type: SchemaType.AVRO, schema: JSON.stringify(schema) },
     { subject: subjectOf(settings.TRANSACTIONS_TOPIC), compatibility: COMPATIBILITY.BACKWARD },
   )

@@ -63,8 +63,8 @@ async function untilCommitted(settings: TestSettings): Promise<void> {
   )
 }
 
-const encoder = async ({ SCHEMA_REGISTRY_URL, LABELS_TOPIC }: KafkaSettings) => {
-  const id = await labelSchemaId(SCHEMA_REGISTRY_URL, LABELS_TOPIC, true)
+const encoder = async (settings: KafkaSettings) => {
+  const id = await labelSchemaId(settings, settings.LABELS_TOPIC, true)
   return (value: Label) => frame(id, labelType, value)
 }
 
@@ -161,7 +161,7 @@ test('a record that is no label is a dead letter INVALID_LABEL with its cause, a
   const settings = await testSettings(t, { TOPIC_PARTITIONS: '1' })
   const encode = await encoder(settings)
   const { LABELS_TOPIC } = settings
-  const other = await createRegistry(settings.SCHEMA_REGISTRY_URL).register(
+  const other = await createRegistry(settings).register(
     { type: SchemaType.AVRO, schema: JSON.stringify({ type: 'record', name: 'Other', fields: [] }) },
     { subject: subjectOf(`${LABELS_TOPIC}-other`), compatibility: COMPATIBILITY.BACKWARD },
   )
@@ -223,7 +223,7 @@ test('labels of older and newer writers are read to the right values', async (t)
   const { fields, ...rest } = JSON.parse(labelSchemaText)
   const more = { name: 'case_id', type: ['null', 'string'], default: null }
   const newer = { ...rest, fields: [...fields.toReversed(), more] }
-  const { id } = await createRegistry(settings.SCHEMA_REGISTRY_URL).register(
+  const { id } = await createRegistry(settings).register(
     { type: SchemaType.AVRO, schema: JSON.stringify(newer) },
     { subject: subjectOf(settings.LABELS_TOPIC), compatibility: COMPATIBILITY.BACKWARD },
   )

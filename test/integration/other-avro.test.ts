@@ -28,7 +28,7 @@ const plain = (tx: Transaction) => ({ ...tx, amount: formatAmount(tx.amount) })
 
 test("transactions that Avro's Java implementation encoded are stored with the same values", async (t) => {
   const settings = await testSettings(t)
-  const id = await transactionSchemaId(settings.SCHEMA_REGISTRY_URL, settings.TRANSACTIONS_TOPIC, true)
+  const id = await transactionSchemaId(settings, settings.TRANSACTIONS_TOPIC, true)
   const header = Buffer.alloc(5)
   header.writeUInt32BE(id, 1)
   const encoded = await javaAvro(

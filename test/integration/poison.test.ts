@@ -117,7 +117,7 @@ async function poisons(t: TestContext, settings: KafkaSettings): Promise<Poison[
 
 /** Registers schemas under subjects of their own, where no compatibility holds them back. */
 function registrations(t: TestContext, settings: KafkaSettings) {
-  const registry = createRegistry(settings.SCHEMA_REGISTRY_URL)
+  const registry = createRegistry(settings)
   let count = 0
   return {
     async register(type: SchemaType, schema: string): Promise<number> {

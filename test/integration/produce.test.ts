@@ -30,7 +30,7 @@ interface Stored {
 
 /** All records of a topic, in the order of each partition. */
 async function readTopic(t: TestContext, topic: string): Promise<Stored[]> {
-  const kafka = createKafka(servers().KAFKA_BROKERS, 'weir-test', log)
+  const kafka = createKafka(servers(), 'weir-test', log)
   const expected = await countOf(topic)
   const consumer = kafka.consumer({ groupId: `${topic}-reader-${Math.random()}` })
   const stored: Stored[] = []
@@ -55,7 +55,7 @@ const countOf = (topic: string): Promise<number> =>
   )
 
 async function withAdmin<T>(use: (admin: Admin) => Promise<T>): Promise<T> {
-  const admin = createKafka(servers().KAFKA_BROKERS, 'weir-test', log).admin()
+  const admin = createKafka(servers(), 'weir-test', log).admin()
   await admin.connect()
   try {
     return await use(admin)

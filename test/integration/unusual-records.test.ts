@@ -13,7 +13,7 @@ const ONE = { TOPIC_PARTITIONS: '1' }
 
 test('a bad record that is far larger than the dead-letter topic takes holds nothing up, and leaves a trace', async (t) => {
   const settings = await testSettings(t, ONE)
-  const producer = createKafka(settings.KAFKA_BROKERS, 'weir-test', quiet).producer()
+  const producer = createKafka(settings, 'weir-test', quiet).producer()
   await producer.connect()
   const send = (value: Buffer) =>
     producer.send({

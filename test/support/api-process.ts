@@ -14,7 +14,10 @@ export interface ApiProcess {
 }
 
 /** Starts one and waits until it listens; it is killed at the test's end if it still runs. */
-export async function apiProcess(t: Scope, env: Partial<Record<Name, string>>): Promise<ApiProcess> {
+export async function apiProcess(
+  t: Scope,
+  env: Partial<Record<Name | `${Name}_FILE`, string>>,
+): Promise<ApiProcess> {
   const child = spawn(process.execPath, ['--import', 'tsx', 'deploy/weir.ts', 'api'], {
     env: { PATH: process.env.PATH, PORT: '0', NODE_ENV: 'test', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

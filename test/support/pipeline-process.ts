@@ -26,13 +26,15 @@ export interface ProcessOptions {
   /** Another tree than this one. */
   cwd?: string
   logLevel?: Settings['LOG_LEVEL']
+  /** Over what the settings say. */
+  env?: Record<string, string>
 }
 
 /** Starts one; it is killed at the test's end if it still runs. */
 export function pipelineProcess(
   t: Scope,
   settings: PipelineSettings,
-  { args = [], nodeArgs = [], cwd, logLevel = 'info' }: ProcessOptions = {},
+  { args = [], nodeArgs = [], cwd, logLevel = 'info', env = {} }: ProcessOptions = {},
 ): PipelineProcess {
   const child = spawn(
     process.execPath,
@@ -44,6 +46,7 @@ export function pipelineProcess(
         HOME: process.env.HOME,
         ...asEnvironment(settings),
         LOG_LEVEL: logLevel,
+        ...env,
       },
       stdio: ['ignore', 'ignore', 'pipe'],
     },

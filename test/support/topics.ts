@@ -18,7 +18,7 @@ export type StoredMessage = Pick<KafkaMessage, 'offset' | 'timestamp' | 'key' | 
   partition: number
 }
 
-const kafkaOf = (settings: KafkaSettings) => createKafka(settings.KAFKA_BROKERS, 'weir-test', quiet)
+const kafkaOf = (settings: KafkaSettings) => createKafka(settings, 'weir-test', quiet)
 
 /** Sends transactions the way `npm run produce` does. Resolves when all are acknowledged. */
 export async function sendTransactions(settings: KafkaSettings, transactions: Transaction[]): Promise<void> {
@@ -61,7 +61,7 @@ export async function sendMessages(
 export async function encoder(
   settings: KafkaSettings,
 ): Promise<(tx: Transaction) => Message & { value: Buffer }> {
-  const id = await transactionSchemaId(settings.SCHEMA_REGISTRY_URL, settings.TRANSACTIONS_TOPIC, true)
+  const id = await transactionSchemaId(settings, settings.TRANSACTIONS_TOPIC, true)
   return (tx) => ({ key: tx.account_id, value: frame(id, transactionType, tx) })
 }
 

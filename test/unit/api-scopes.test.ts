@@ -18,6 +18,7 @@ async function recognised(...scopesOfEach: Scope[][]) {
         name: 'test',
         scopes: scopesOfEach[i],
         expires_at: null,
+        replaced_by: null,
         secret_hash: hashOf(text),
         sessionKey: Buffer.alloc(32),
       },

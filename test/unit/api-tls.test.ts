@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,37 +9,17 @@ import { startApi } from '../../api/main.ts'
 import { readTls } from '../../api/tls.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { loadSettings, type Name } from '../../schemas/settings.ts'
+import { selfSigned, withoutOpenssl } from '../support/certificates.ts'
 import { KEY } from './api-app.ts'
 
-const hasOpenssl = (() => {
-  try {
-    execFileSync('openssl', ['version'])
-    return true
-  } catch {
-    return false
-  }
-})()
-const needs = hasOpenssl ? {} : { skip: 'openssl is not installed' }
+const needs = { skip: withoutOpenssl }
 
 /** A directory with `NAME.crt` and `NAME.key` for each name, which is the certificate's subject. */
 function certificates(t: TestContext, ...names: string[]): string {
   const directory = mkdtempSync(join(tmpdir(), 'weir-tls-'))
   t.after(() => rmSync(directory, { recursive: true }))
-  for (const name of names) {
-    const args = [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '2',
-    ]
-    args.push('-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.crt`)
-    execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' })
-  }
+  for (const name of names)
+    selfSigned({ cert: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) }, { name })
   return directory
 }
 
@@ -126,3 +105,19 @@ test('files that are missing, alone or no pair are an error that names the setti
   assert.throws(start(at('bad.crt'), at('one.key')), /no pair/)
   assert.ok(start(at('one.crt'), at('one.key'))())
 })
+
+const REACHABLE: [what: string, env: Partial<Record<Name, string>>, warned: boolean][] = [
+  ['plain http that others can reach', { HOST: '0.0.0.0' }, true],
+  ['plain http behind a proxy', { HOST: '0.0.0.0', TRUSTED_PROXIES: '1' }, false],
+  ['plain http on loopback', {}, false],
+  ['plain http outside of production', { HOST: '0.0.0.0', NODE_ENV: 'test' }, false],
+]
+for (const [what, env, warned] of REACHABLE) {
+  test(`${what} is ${warned ? '' : 'not '}warned of`, async () => {
+    const lines: string[] = []
+    const log = createLogger('api', 'warn', { write: (line) => void lines.push(line) })
+    const api = await startApi({ settings: settingsWith(env), log })
+    await api.stop()
+    assert.equal(lines.join('').includes('send their keys readable'), warned)
+  })
+}

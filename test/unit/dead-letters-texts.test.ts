@@ -91,7 +91,11 @@ describe('a value', () => {
 
   test('is read by our own schema where the registry does not answer', async () => {
     const value = frame(77, transactionType, transaction())
-    const { transaction: read, note } = await decodeValue(value, 'http://127.0.0.1:1', log)
+    const { transaction: read, note } = await decodeValue(
+      value,
+      { SCHEMA_REGISTRY_URL: 'http://127.0.0.1:1' },
+      log,
+    )
     assert.ok(read !== null)
     assert.match(note, /the registry does not give schema 77/)
   })

@@ -20,14 +20,11 @@ const reactions: [Reaction, string, (string | undefined)[]][] = [
   ['retry', 'an object that is in use, or a query that was ended', ['55006', '57014']],
   ['blocked', 'a lock that was waited for too long', ['55P03']],
   ['retry', 'a read-only server', ['25006']],
+  ['retry', 'a password that is just being changed', ['28P01', '28000']],
   ['retry', 'a fault inside PostgreSQL', ['XX000']],
   ['duplicate', 'a unique violation', ['23505']],
   ['bad-row', 'a value that PostgreSQL refuses', ['22003', '22021', '22P03', '22P05', '23502', '54000']],
-  [
-    'exit',
-    'a missing table or right, a wrong password, a missing database',
-    ['42P01', '42501', '28P01', '3D000'],
-  ],
+  ['exit', 'a missing table or right, a missing database', ['42P01', '42501', '3D000']],
   ['exit', 'an exception raised by a function', ['P0001']],
 ]
 for (const [reaction, what, codes] of reactions) {

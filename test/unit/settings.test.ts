@@ -3,18 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { loadSettings, type Name, SettingsError, shape } from '../../schemas/settings.ts'
-
-/** The faults that loading these settings reports. */
-function faultsOf(env: NodeJS.ProcessEnv, needed: Name[] = []): string[] {
-  try {
-    loadSettings(needed, env)
-  } catch (error) {
-    assert.ok(error instanceof SettingsError)
-    return error.faults
-  }
-  return []
-}
+import { loadSettings, type SettingsError, shape } from '../../schemas/settings.ts'
+import { faultsOf } from '../support/setting-faults.ts'
 
 /** The one fault that is reported, which must match. */
 function assertOnlyFault(faults: string[], expected: RegExp): void {
@@ -215,7 +205,7 @@ describe('production', () => {
   test('refuses the example password at a host of its own', () => {
     const faults = faultsOf({
       NODE_ENV: 'production',
-      DATABASE_URL: 'postgres://weir:change-me@db.bank.example/weir',
+      DATABASE_URL: 'postgres://weir:change-me@db.bank.example/weir?sslmode=verify-full',
     })
     assertOnlyFault(faults, /^DATABASE_URL: still the value/)
   })
@@ -224,7 +214,7 @@ describe('production', () => {
     const env = {
       NODE_ENV: 'production',
       API_KEY: 'a-key-of-our-own-here',
-      DATABASE_URL: 'postgres://weir:s3@db/weir',
+      DATABASE_URL: 'postgres://weir:s3@db/weir?sslmode=verify-full',
     }
     assert.deepEqual(faultsOf(env), [])
   })

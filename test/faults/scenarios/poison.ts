@@ -241,7 +241,7 @@ async function registerVersions(settings: KafkaSettings): Promise<((tx: Transact
   const newest = { ...ours, fields: [...newer.fields, { ...extra, name: 'browser' }] }
   const writers: ((tx: Transaction) => Buffer)[] = []
   for (const schema of [older, newer, newest]) {
-    const { id } = await createRegistry(settings.SCHEMA_REGISTRY_URL).register(
+    const { id } = await createRegistry(settings).register(
       { type: SchemaType.AVRO, schema: JSON.stringify(schema) },
       { subject: subjectOf(settings.TRANSACTIONS_TOPIC), compatibility: COMPATIBILITY.BACKWARD },
     )
