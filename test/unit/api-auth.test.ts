@@ -170,6 +170,22 @@ test('neither keys nor cookies nor account ids get into the log', async () => {
   assert.ok(!lines.join('').includes(Cookie.split('=')[1]))
 })
 
+test('the log says of each call whose it was, as the audit names him', async () => {
+  const { bare, call, lines } = testApp()
+  const Cookie = cookieOf(await bare('POST', `${LOCAL}/login`, FORM, key(KEY)))
+  const callerOf = async (answer: Response | Promise<Response>): Promise<string> => {
+    lines.length = 0
+    await answer
+    return lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'request').caller
+  }
+  assert.equal(await callerOf(call('GET', '/api/v1/anomalies')), 'API_KEY')
+  assert.match(
+    await callerOf(bare('GET', `${LOCAL}/api/v1/anomalies`, { Cookie })),
+    /^API_KEY, session [\w-]{8}$/,
+  )
+  assert.equal(await callerOf(bare('GET', '/api/v1/anomalies')), 'none')
+})
+
 test('an unknown address gets 401 under /api without a key, 404 with one', async () => {
   const { bare, call } = testApp()
   assert.equal((await bare('GET', '/api/v1/nothing')).status, 401)
