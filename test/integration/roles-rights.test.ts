@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type pg from 'pg'
 import { look } from '../../deploy/roles/findings.ts'
 import { createClient, withClient } from '../../schemas/database.ts'
-import { ROLE_NAMES, type RoleName } from '../../schemas/roles/roles.ts'
+import { ROLE_NAMES, ROLES, type RoleName } from '../../schemas/roles/roles.ts'
 import { query } from '../harness.ts'
 import { databaseWithRoles, type RolesServer, suiteServer } from '../support/roles.ts'
 import { insert } from './api-rows.ts'
@@ -312,6 +312,26 @@ describe('each role', () => {
       for (const sql of refused) assert.equal(await outcome(client, sql), REFUSED, sql)
     })
   }
+
+  test('each one’s sessions begin with its timeouts, and it has no more connections than it is to have', async (t) => {
+    for (const role of ROLE_NAMES) {
+      const [settings] = await query<Record<string, string | number>>(
+        server.urlOf(role, 'bank'),
+        `SELECT current_setting('statement_timeout') AS statement_timeout, current_setting('lock_timeout') AS lock_timeout,
+                current_setting('idle_in_transaction_session_timeout') AS idle_in_transaction_session_timeout,
+                rolconnlimit AS connections FROM pg_roles WHERE rolname = current_user`,
+      )
+      const { timeouts, connections } = ROLES[role]
+      assert.deepEqual(settings, { ...timeouts, connections }, role)
+    }
+    const connectionString = server.urlOf('fraud_metrics', 'bank')
+    for (let i = 0; i < ROLES.fraud_metrics.connections; i++) {
+      const client = createClient({ connectionString, application_name: 'weir-test' })
+      t.after(() => client.end())
+      await client.connect()
+    }
+    await assert.rejects(query(connectionString, 'SELECT 1'), { code: '53300' })
+  })
 
   test('a month that the pipeline’s role makes is the owner’s, and gives nobody but the backup anything', async () => {
     const rows = await query<{ name: string; owner: string; acl: string }>(

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { globSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  closeSync,
+  globSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -107,6 +118,14 @@ test('what the deployments run are commands', { skip }, () => {
   assert.ok(found >= 6, `${found} found`)
 })
 
+test('no install script of a package is run, in the image or by who follows the README', () => {
+  for (const file of ['deploy/docker/Dockerfile', 'deploy/README.md']) {
+    const installs = readFileSync(file, 'utf8').match(/npm ci\b.*/g) ?? []
+    assert.ok(installs.length >= 2, file)
+    for (const install of installs) assert.match(install, /^npm ci .*--ignore-scripts/, `${file}: ${install}`)
+  }
+})
+
 test('the README tells how to make each secret that the manifests mount', () => {
   const readme = readFileSync('deploy/README.md', 'utf8')
   for (const file of MANIFESTS)
@@ -121,9 +140,16 @@ function directory(t: TestContext): string {
   return made
 }
 
+const script = (...args: string[]) => spawnSync('deploy/compose/secrets.sh', args, { encoding: 'utf8' })
+
+/** Whether a certificate of the directory is its authority's, and for the host. */
+function isFor(host: string, out: string, crt: string): boolean {
+  const verify = ['verify', '-CAfile', join(out, 'ca_crt'), '-verify_hostname', host, join(out, crt)]
+  return spawnSync('openssl', verify).status === 0
+}
+
 test('secrets.sh makes every file that Compose mounts, readable for containers and nobody else, once', (t) => {
   const out = join(directory(t), 'secrets')
-  const script = (...args: string[]) => spawnSync('deploy/compose/secrets.sh', args, { encoding: 'utf8' })
   const made = script('--name', 'fraud.example.com', '--out', out)
   assert.equal(made.status, 0, made.stderr)
   assert.equal(statSync(out).mode & 0o777, 0o700)
@@ -138,10 +164,8 @@ test('secrets.sh makes every file that Compose mounts, readable for containers a
   for (const [crt, host] of [
     ['postgres_crt', 'postgres'],
     ['nginx_crt', 'fraud.example.com'],
-  ]) {
-    const verify = ['verify', '-CAfile', join(out, 'ca_crt'), '-verify_hostname', host, join(out, crt)]
-    assert.match(execFileSync('openssl', verify, { encoding: 'utf8' }), /: OK/)
-  }
+  ])
+    assert.ok(isFor(host, out, crt), crt)
 
   const again = script('--out', out)
   assert.equal(again.status, 1)
@@ -150,4 +174,73 @@ test('secrets.sh makes every file that Compose mounts, readable for containers a
   assert.equal(script('--out').status, 2)
   assert.equal(script('--name', 'a b').status, 2)
   assert.deepEqual(readdirSync(join(out, '..')).sort(), ['secrets', 'untouched'])
+})
+
+test('secrets.sh makes one secret anew, or takes one, and says what has to follow; all others stay', (t) => {
+  const out = join(directory(t), 'secrets')
+  assert.equal(script('--name', 'fraud.example.com', '--out', out).status, 0)
+  // As a container has it: the very file, whatever takes its name.
+  const mounted = openSync(join(out, 'fraud_api'), 'r')
+  t.after(() => closeSync(mounted))
+  const all = () => new Map(readdirSync(out).map((file) => [file, readFileSync(join(out, file), 'utf8')]))
+  const change = (option: string, secret: string, input = '') => {
+    const before = all()
+    const args = [option, secret, '--out', out]
+    const { status, stdout, stderr } = spawnSync('deploy/compose/secrets.sh', args, {
+      input,
+      encoding: 'utf8',
+    })
+    const after = all()
+    const changed = [...after.keys()].filter((file) => before.get(file) !== after.get(file)).sort()
+    for (const file of changed) {
+      assert.equal(statSync(join(out, file)).mode & 0o777, 0o444, file)
+      if (!file.endsWith('_crt')) assert.ok(!(stdout + stderr).includes(after.get(file)!.trim()), file)
+    }
+    return { status, stderr, changed, after }
+  }
+
+  const role = change('--renew', 'fraud_api')
+  assert.deepEqual([role.status, role.changed], [0, ['fraud_api', 'fraud_api.url']])
+  const url = new URL(role.after.get('fraud_api.url')!.trim())
+  assert.equal(url.password, role.after.get('fraud_api')!.trim())
+  assert.deepEqual(
+    [url.username, url.host, url.searchParams.get('sslmode')],
+    ['fraud_api', 'postgres:5432', 'verify-full'],
+  )
+  assert.match(role.stderr, /docker compose run --rm roles$/m)
+  assert.equal(readFileSync(mounted, 'utf8'), role.after.get('fraud_api'))
+
+  const certificate = change('--renew', 'nginx_crt')
+  assert.deepEqual([certificate.status, certificate.changed], [0, ['nginx_crt', 'nginx_key']])
+  assert.ok(isFor('fraud.example.com', out, 'nginx_crt'))
+
+  const hook = change('--set', 'slack_webhook_url', 'https://hooks.example.com/x\n')
+  assert.deepEqual([hook.status, hook.changed], [0, ['slack_webhook_url']])
+  assert.equal(hook.after.get('slack_webhook_url'), 'https://hooks.example.com/x\n')
+  const superuser = change('--set', 'postgres', 'the-superusers-new-one\n')
+  assert.deepEqual([superuser.status, superuser.changed], [0, ['postgres', 'postgres.url']])
+
+  // A certificate of another authority is not ours to renew.
+  const stranger = join(out, '..', 'stranger')
+  assert.equal(script('--out', stranger).status, 0)
+  const foreign = change('--set', 'nginx_crt', readFileSync(join(stranger, 'nginx_crt'), 'utf8'))
+  assert.deepEqual([foreign.status, foreign.changed], [0, ['nginx_crt']])
+  const refused: [option: string, secret: string, input: string, told: RegExp][] = [
+    ['--renew', 'nginx_crt', '', /was not signed by ca_crt/],
+    ['--renew', 'metrics_key', '', /none that can be made anew/],
+    ['--set', 'postgres', 'p@ss word of 16\n', /it stands in a URL/],
+    ['--set', 'metrics_key', '', /got nothing/],
+    ['--set', 'nothing', 'x', /is not there/],
+    ['--set', '../untouched', 'x', /expected a secret’s name/],
+    ['--set', 'ca_key', 'x', /script’s own/],
+  ]
+  for (const [option, secret, input, told] of refused) {
+    const { status, stderr, changed } = change(option, secret, input)
+    assert.deepEqual([status === 0, changed], [false, []], `${option} ${secret}`)
+    assert.match(stderr, told)
+  }
+  chmodSync(join(out, 'ca_key'), 0o600)
+  rmSync(join(out, 'ca_key'))
+  assert.match(change('--renew', 'postgres_crt').stderr, /ca_key is not there/)
+  assert.match(script('--renew', 'api_key', '--out', join(out, 'none')).stderr, /has no secrets yet/)
 })
