@@ -138,6 +138,9 @@ const RIGHTS: Record<RoleName, Rights> = {
       'SELECT FROM transactions',
       'SELECT FROM masked_transactions',
       'SELECT FROM labels',
+      'SELECT FROM positions',
+      'SELECT FROM skipped',
+      'SELECT FROM rule_sets',
       'SELECT FROM api_secrets',
       `UPDATE api_keys SET secret_hash = sha256('')`,
       `UPDATE api_keys SET scopes = '{admin}'`,
@@ -151,7 +154,11 @@ const RIGHTS: Record<RoleName, Rights> = {
     ],
   },
   fraud_trainer: {
-    may: ['SELECT * FROM transactions JOIN last_labels USING (transaction_id, timestamp)', NEW_MODEL],
+    may: [
+      'SELECT * FROM transactions LEFT JOIN labels USING (transaction_id, timestamp)',
+      'SELECT * FROM reference_days JOIN reference_day_pieces USING (day)',
+      NEW_MODEL,
+    ],
     mayNot: [
       NEW_ROW,
       `UPDATE transactions SET status = 'FRAUD'`,
@@ -159,6 +166,8 @@ const RIGHTS: Record<RoleName, Rights> = {
       NEW_LABEL,
       'UPDATE models SET is_active = true',
       `SELECT activate_first_model('m')`,
+      'SELECT FROM last_labels',
+      'SELECT FROM rule_sets',
       'SELECT FROM api_keys',
       'SELECT FROM status_audit',
     ],
