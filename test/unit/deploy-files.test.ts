@@ -17,6 +17,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { ALIASES, shape } from '../../schemas/settings.ts'
+import { commandFiles } from '../support/command-files.ts'
+import { documentedMetrics, metricsIn } from '../support/watching.ts'
 
 interface Service {
   image?: string
@@ -78,14 +80,7 @@ test('all images have a version', () => {
   for (const [, image] of dockerfile.matchAll(/^FROM (\S+)/gm)) assert.match(image, /:\d+\.\d+/)
 })
 
-const commands = new Set(
-  [...readFileSync('deploy/weir.ts', 'utf8').matchAll(/^ {2}'?([a-z-]+)'?: \(\) => import/gm)].map(
-    ([, name]) => name,
-  ),
-)
-// Settings and commands of other branches are unknown until they are merged.
-const isWhole = 'KAFKA_SECURITY_PROTOCOL' in shape && commands.has('roles') && commands.has('backup')
-const skip = !isWhole && 'not all settings and commands are there yet'
+const commands = commandFiles()
 
 /** Services that run Weir: those of an override name no image. */
 const weirServices = [compose, ...overrides].flatMap(({ services }) =>
@@ -94,10 +89,12 @@ const weirServices = [compose, ...overrides].flatMap(({ services }) =>
   ),
 )
 
-test('what the deployments set are settings', { skip }, () => {
+test('what the deployments set are settings', () => {
   for (const [service, { environment = {} }] of weirServices)
     for (const name of Object.keys(environment)) assert.ok(isSetting(name), `${service}: ${name}`)
-  for (const file of globSync('deploy/kubernetes/overlays/*/settings/*.env'))
+  const files = globSync('deploy/kubernetes/site/settings/*.env')
+  assert.equal(files.length, 3)
+  for (const file of files)
     for (const [, name] of readFileSync(file, 'utf8').matchAll(/^([A-Z_]+)=/gm))
       assert.ok(isSetting(name), `${file}: ${name}`)
   for (const file of MANIFESTS)
@@ -105,7 +102,7 @@ test('what the deployments set are settings', { skip }, () => {
       assert.ok(isSetting(name), `${file}: ${name}`)
 })
 
-test('what the deployments run are commands', { skip }, () => {
+test('what the deployments run are commands', () => {
   for (const [service, { command }] of weirServices)
     if (command !== undefined && command[0] !== '--help')
       assert.ok(commands.has(command[0]), `${service}: ${command[0]}`)
