@@ -38,7 +38,7 @@ const read = (file: string): Compose => parse(readFileSync(file, 'utf8'), OPTION
 const compose = read('deploy/compose/compose.yaml')
 const overrides = ['dev', 'external'].map((name) => read(`deploy/compose/compose.${name}.yaml`))
 
-const MANIFESTS = globSync('deploy/kubernetes/{base,overlays/*}/*.yaml')
+const MANIFESTS = globSync('deploy/kubernetes/{base,site,overlays/*}/*.yaml')
 
 /** Secrets that a text reads from /run/secrets. */
 const readBy = (text: string): string[] =>
@@ -72,9 +72,9 @@ test('Compose publishes nginx, and pages for watching on loopback', () => {
 })
 
 test('all images have a version', () => {
-  const files = globSync('deploy/kubernetes/overlays/*/kustomization.yaml')
-  const overlays = files.flatMap((file) => parse(readFileSync(file, 'utf8')).images ?? [])
-  for (const { newTag, digest } of overlays) assert.match(String(digest ?? newTag), /\d+\.\d+/)
+  const { images } = parse(readFileSync('deploy/kubernetes/site/kustomization.yaml', 'utf8'))
+  assert.equal(images.length, 2)
+  for (const { newTag, digest } of images) assert.match(String(digest ?? newTag), /\d+\.\d+/)
   for (const { image } of Object.values(compose.services)) assert.match(image!, /:[^:]*\d+\.\d+/)
   const dockerfile = readFileSync('deploy/docker/Dockerfile', 'utf8')
   for (const [, image] of dockerfile.matchAll(/^FROM (\S+)/gm)) assert.match(image, /:\d+\.\d+/)
