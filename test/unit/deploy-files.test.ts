@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -145,6 +146,9 @@ function isFor(host: string, out: string, crt: string): boolean {
   return spawnSync('openssl', verify).status === 0
 }
 
+const expiryOf = (file: string): number => Date.parse(new X509Certificate(readFileSync(file)).validTo)
+const daysOf = (out: string, crt: string): number => (expiryOf(join(out, crt)) - Date.now()) / 86_400_000
+
 test('secrets.sh makes every file that Compose mounts, readable for containers and nobody else, once', (t) => {
   const out = join(directory(t), 'secrets')
   const made = script('--name', 'fraud.example.com', '--out', out)
@@ -163,6 +167,9 @@ test('secrets.sh makes every file that Compose mounts, readable for containers a
     ['nginx_crt', 'fraud.example.com'],
   ])
     assert.ok(isFor(host, out, crt), crt)
+  // Browsers take no more of the one; with the other's end all would stand still.
+  assert.ok(daysOf(out, 'nginx_crt') <= 397)
+  assert.ok(daysOf(out, 'postgres_crt') > 3600)
 
   const again = script('--out', out)
   assert.equal(again.status, 1)
@@ -207,6 +214,10 @@ test('secrets.sh makes one secret anew, or takes one, and says what has to follo
   assert.match(role.stderr, /docker compose run --rm roles$/m)
   assert.equal(readFileSync(mounted, 'utf8'), role.after.get('fraud_api'))
 
+  const database = change('--renew', 'postgres_crt')
+  assert.deepEqual([database.status, database.changed], [0, ['postgres_crt', 'postgres_key']])
+  assert.ok(daysOf(out, 'postgres_crt') > 3600)
+
   const certificate = change('--renew', 'nginx_crt')
   assert.deepEqual([certificate.status, certificate.changed], [0, ['nginx_crt', 'nginx_key']])
   assert.ok(isFor('fraud.example.com', out, 'nginx_crt'))
@@ -240,4 +251,31 @@ test('secrets.sh makes one secret anew, or takes one, and says what has to follo
   rmSync(join(out, 'ca_key'))
   assert.match(change('--renew', 'postgres_crt').stderr, /ca_key is not there/)
   assert.match(script('--renew', 'api_key', '--out', join(out, 'none')).stderr, /has no secrets yet/)
+})
+
+test('secrets.sh tells Prometheus when each certificate ends: the first one of a file', (t) => {
+  const out = join(directory(t), 'secrets')
+  assert.equal(script('--out', out).status, 0)
+  // A chain, whose second certificate ends first.
+  const chain = ['ca_crt', 'nginx_crt'].map((name) => readFileSync(join(out, name), 'utf8')).join('')
+  const expected = Object.fromEntries(
+    ['ca_crt', 'nginx_crt', 'postgres_crt'].map((name) => [name, expiryOf(join(out, name)) / 1000]),
+  )
+  chmodSync(join(out, 'ca_crt'), 0o600)
+  writeFileSync(join(out, 'ca_crt'), chain)
+  const file = join(out, '..', 'certificates.prom')
+  const told = script('--expiry', file, '--out', out)
+  assert.equal(told.status, 0, told.stderr)
+  assert.equal(statSync(file).mode & 0o777, 0o644)
+  const text = readFileSync(file, 'utf8')
+  const values = [...text.matchAll(/^(\w+)\{setting="(\w+)"\} (\d+)$/gm)]
+  assert.deepEqual(Object.fromEntries(values.map(([, , setting, value]) => [setting, Number(value)])), {
+    ...expected,
+    ca_crt: expected.nginx_crt,
+  })
+  for (const name of metricsIn(text, documentedMetrics())) assert.ok(documentedMetrics().has(name), name)
+
+  writeFileSync(join(out, 'ca_crt'), 'nothing')
+  assert.equal(script('--expiry', file, '--out', out).status, 1)
+  assert.equal(readFileSync(file, 'utf8'), text)
 })
