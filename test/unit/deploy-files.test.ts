@@ -124,6 +124,36 @@ test('no install script of a package is run, in the image or by who follows the 
   }
 })
 
+test('the README makes each directory of this machine that Compose mounts, for the user that writes there', () => {
+  const text = readFileSync('deploy/compose/compose.yaml', 'utf8')
+  const directories = new Set(
+    [...text.matchAll(/\$\{WEIR_STATE:-(.+?)\}(\/\w+)/g)].map(([, at, name]) => at + name),
+  )
+  assert.equal(directories.size, 3)
+  const made = [...readFileSync('deploy/README.md', 'utf8').matchAll(/^sudo install -d -o 10001 .*$/gm)].join(
+    ' ',
+  )
+  for (const directory of directories) assert.ok(made.split(' ').includes(directory), directory)
+})
+
+test('the line of the firewall drops what comes in, not what nginx and Alertmanager answer and ask', () => {
+  const line = /^iptables .*$/m.exec(readFileSync('deploy/README.md', 'utf8'))![0]
+  for (const part of ['-I DOCKER-USER', '-i EXTERNAL', '--ctdir ORIGINAL', '--ctorigdstport 443'])
+    assert.ok(line.includes(` ${part} `), part)
+})
+
+test('Alertmanager keeps what it has told for longer than until it tells it again', () => {
+  const hours = (time: string): number => {
+    const [, number, unit] = /^(\d+)([mhd])$/.exec(time)!
+    return Number(number) * { m: 1 / 60, h: 1, d: 24 }[unit]!
+  }
+  const { route } = parse(readFileSync('deploy/alertmanager/alertmanager.yml', 'utf8'))
+  const repeats = [route, ...route.routes].flatMap(({ repeat_interval }) => repeat_interval ?? [])
+  const command = compose.services.alertmanager.command!.join(' ')
+  const [, retention] = /--data\.retention=(\w+)/.exec(command)!
+  assert.ok(Math.max(...repeats.map(hours)) < hours(retention), `${repeats} and ${retention}`)
+})
+
 test('the README tells how to make each secret that the manifests mount', () => {
   const readme = readFileSync('deploy/README.md', 'utf8')
   for (const file of MANIFESTS)
