@@ -96,6 +96,32 @@ test('each alert is tested: firing, silent, and with nothing known', () => {
   )
 })
 
+test('Prometheus of Compose and of Kubernetes has the jobs that the rules name', () => {
+  const exprs = rules.map(({ expr }) => expr).join('\n')
+  const named = new Set([...exprs.matchAll(/\bjob=~?"([^"]+)"/g)].map(([, pattern]) => pattern))
+  assert.ok(named.size >= 3, [...named].join())
+  for (const name of ['prometheus.yml', 'kubernetes.yml']) {
+    const file = new URL(`../../deploy/prometheus/${name}`, import.meta.url)
+    const { rule_files, scrape_configs } = parse(readFileSync(file, 'utf8'))
+    assert.deepEqual(rule_files, ['rules/weir.yml'], name)
+    const jobs: string[] = scrape_configs.map(({ job_name }: { job_name: string }) => job_name)
+    for (const pattern of named)
+      assert.ok(
+        jobs.some((job) => new RegExp(`^(${pattern})$`).test(job)),
+        `${name}: no job ${pattern}`,
+      )
+    // What Weir does not tell by itself.
+    const foreign = new Set(exprs.match(/\bkube_\w+/g))
+    assert.ok(foreign.size > 0)
+    for (const metric of foreign)
+      assert.equal(
+        readFileSync(file, 'utf8').includes(`regex: ${metric};`),
+        name === 'kubernetes.yml',
+        metric,
+      )
+  }
+})
+
 test('Alertmanager names alerts that there are, and secrets by file only', () => {
   const text = alertmanager()
   for (const [name] of text.matchAll(/\bWeir[A-Z]\w+/g)) assert.ok(alertNames().includes(name), name)
