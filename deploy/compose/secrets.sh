@@ -9,14 +9,16 @@ usage() {
 Usage: deploy/compose/secrets.sh [--name HOST] [--out DIRECTORY]
        deploy/compose/secrets.sh --renew SECRET [--out DIRECTORY]
        deploy/compose/secrets.sh --set SECRET [--out DIRECTORY] < VALUE
+       deploy/compose/secrets.sh --expiry FILE [--out DIRECTORY]
 
   --name HOST       the name by which browsers call Weir; default: localhost
   --out DIRECTORY   where they are; default: deploy/compose/secrets
   --renew SECRET    make this one anew: fraud_api or another role of the database (with its URL), api_key, log_hmac_key,
                     grafana_admin_password, postgres_crt or nginx_crt (with their keys)
   --set SECRET      take this one from the input, or ask for it: metrics_key, slack_webhook_url, postgres, nginx_crt, ...
+  --expiry FILE     write into FILE when each certificate ends, for node_exporter: WeirCertificateExpiring tells in time
 
-Without --renew and --set it refuses a directory that has something in it. Nothing secret is printed. What is to be done for a
+Without --renew, --set and --expiry it refuses a directory that has something in it. Nothing secret is printed. What is to be done for a
 new secret to count is printed.
 USAGE
 }
@@ -30,9 +32,10 @@ name=localhost
 out=$(dirname "$0")/secrets
 renew=
 set=
+expiry=
 while [ $# -gt 0 ]; do
   case $1 in
-    --name | --out | --renew | --set)
+    --name | --out | --renew | --set | --expiry)
       [ $# -ge 2 ] || fail "$1 needs a value; see --help" 2
       printf -v "${1#--}" %s "$2"
       shift 2
@@ -46,7 +49,7 @@ while [ $# -gt 0 ]; do
 done
 
 [[ $name =~ ^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$ ]] || fail "--name: got $name; expected a host's name, such as fraud.example.com" 2
-[ -z "$renew" ] || [ -z "$set" ] || fail '--renew and --set do not go together' 2
+[ $((${renew:+1} + ${set:+1} + ${expiry:+1} + 0)) -le 1 ] || fail '--renew, --set and --expiry do not go together' 2
 command -v openssl >/dev/null || fail 'openssl is missing: install it from your system’s packages'
 umask 077
 
@@ -56,11 +59,15 @@ RANDOM_ONES=(fraud_owner fraud_api fraud_detector fraud_operator fraud_trainer f
 # backup_recipients by `weir backup keygen`.
 GIVEN_ONES=(metrics_key backup_recipients slack_webhook_url pagerduty_routing_key smtp_password)
 
-# certificate FILE NAME: signed by the authority, in $work; both are read from $authority
+# certificate FILE NAME: signed by the authority, in $work; both are read from $authority. Browsers take none that lasts longer than
+# 398 days. PostgreSQL's is read by Weir alone, in a network of this machine, and when it ends all stands still: 10 years, as the
+# authority's.
 certificate() {
+  local days=397
+  if [ "$1" = postgres ]; then days=3650; fi
   openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=$2" -keyout "$work/$1_key" -out "$work/$1_csr" 2>/dev/null
   openssl x509 -req -in "$work/$1_csr" -CA "$authority/ca_crt" -CAkey "$authority/ca_key" -set_serial "0x$(openssl rand -hex 16)" \
-    -days 397 -sha256 -extfile <(printf 'subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n' "$2") \
+    -days $days -sha256 -extfile <(printf 'subjectAltName=DNS:%s\nextendedKeyUsage=serverAuth\nbasicConstraints=CA:FALSE\n' "$2") \
     -out "$work/$1_crt" 2>/dev/null
   rm "$work/$1_csr"
 }
@@ -127,6 +134,28 @@ set_one() {
   with_url "$set"
 }
 
+# first_end FILE: when the first of its certificates ends, in seconds since 1970
+first_end() {
+  openssl crl2pkcs7 -nocrl -certfile "$1" | openssl pkcs7 -print_certs -text -noout | sed -n 's/^ *Not After : //p' |
+    while read -r end; do date --date="$end" +%s; done | sort --numeric-sort | sed -n 1p
+}
+
+# What Prometheus is told: whole, or as it was, and readable for node_exporter, which is another user.
+write_expiry() {
+  local file end
+  {
+    echo '# HELP weir_certificate_expiry_timestamp_seconds When the first of the certificates of a file expires'
+    echo '# TYPE weir_certificate_expiry_timestamp_seconds gauge'
+    for file in "$out"/*_crt; do
+      end=$(first_end "$file")
+      [ -n "$end" ] || fail "$file holds no certificate"
+      echo "weir_certificate_expiry_timestamp_seconds{setting=\"${file##*/}\"} $end"
+    done
+  } >"$expiry.partial"
+  chmod 0644 "$expiry.partial"
+  mv "$expiry.partial" "$expiry"
+}
+
 # next_of SECRET: what makes it count
 next_of() {
   case $1 in
@@ -148,8 +177,12 @@ next_of() {
   esac
 }
 
-if [ -n "$renew$set" ]; then
-  [ -e "$out/ca_crt" ] || fail "$out has no secrets yet: run it without --renew and --set first"
+if [ -n "$renew$set$expiry" ]; then
+  [ -e "$out/ca_crt" ] || fail "$out has no secrets yet: run it without --renew, --set and --expiry first"
+  if [ -n "$expiry" ]; then
+    write_expiry
+    exit
+  fi
   work=$(mktemp -d "$out/.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   if [ -n "$renew" ]; then renew_one; else set_one; fi

@@ -103,7 +103,7 @@ interface Manifest {
   spec?: any
 }
 
-const manifests: Manifest[] = globSync('deploy/kubernetes/{base,overlays/production}/*.yaml').flatMap(
+const manifests: Manifest[] = globSync('deploy/kubernetes/{base,site,overlays/production}/*.yaml').flatMap(
   (file) => parseAllDocuments(readFileSync(file, 'utf8')).map((document) => document.toJS()),
 )
 const podOf = ({ kind, spec }: Manifest): PodSpec | undefined =>

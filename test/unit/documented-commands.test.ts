@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { parse } from 'yaml'
+import { commandFiles } from '../support/command-files.ts'
 
 /** What somebody reads at three in the morning must be there: commands, their options, and Compose's services. */
 
@@ -17,12 +18,7 @@ const PAGES = globSync(['*.md', 'docs/*.md', 'deploy/**/*.md'], { cwd: root })
 const { scripts } = JSON.parse(read('package.json'))
 const { services } = parse(read('deploy/compose/compose.yaml'), { merge: true, maxAliasCount: -1 })
 
-/** The file of each command of deploy/weir.ts. */
-const files = new Map(
-  [...read('deploy/weir.ts').matchAll(/^ {2}'?([\w-]+)'?: \(\) => import\('(.+)'\)/gm)].map(
-    ([, name, file]) => [name, new URL(file, new URL('../../deploy/', import.meta.url))],
-  ),
-)
+const files = commandFiles()
 
 interface Documented {
   name: string

@@ -1,8 +1,8 @@
 import { existsSync, globSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { createMetrics } from '../../../pipeline/metrics.ts'
-import { ruleFile, rulesOf } from '../../support/watching.ts'
+import { ruleFile, rulesOf, withoutDiscovery } from '../../support/watching.ts'
 import { debianPrograms } from '../../tools/debian.ts'
 import { testApp } from '../../unit/api-app.ts'
 import { type Check, type Context, counted, type Finding, LeftOut, output } from '../check.ts'
@@ -40,10 +40,14 @@ export const prometheus: Check = async (context) => {
     findings.push(...(await findingsOf(context, tool, ['check', 'rules', '--lint-fatal', file], file)))
   for (const file of tests) findings.push(...(await findingsOf(context, tool, ['test', 'rules', file], file)))
   // Certificates and passwords that it names are on the target's disk only.
-  const config = join(PROMETHEUS, 'prometheus.yml')
-  findings.push(...(await findingsOf(context, tool, ['check', 'config', '--syntax-only', config], config)))
+  const configs = globSync(`${PROMETHEUS}/*.yml`)
+  for (const config of configs) {
+    const file = join(context.directory, basename(config))
+    await writeFile(file, withoutDiscovery(await readFile(config, 'utf8')))
+    findings.push(...(await findingsOf(context, tool, ['check', 'config', '--syntax-only', file], config)))
+  }
   return {
-    at: `${counted(rules.length, 'file')} of rules, ${counted(tests.length, 'file')} of tests, 1 configuration`,
+    at: `${counted(rules.length, 'file')} of rules, ${counted(tests.length, 'file')} of tests, ${counted(configs.length, 'configuration')}`,
     findings,
   }
 }
