@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
+const SCRIPT = join('deploy', 'compose', 'keep-backups.sh')
+
 const nameOf = (day: number): string => `weir-202611${String(day).padStart(2, '0')}T020000Z.dump.age`
 
 /** A directory with a backup of each day from the 1st on. */
@@ -18,7 +20,7 @@ function directory(t: TestContext, days: number, verified: number[] = []): strin
 }
 
 function keep(directory: string, ...args: string[]) {
-  const { status, stderr } = spawnSync('deploy/compose/keep-backups.sh', [...args, directory], {
+  const { status, stderr } = spawnSync(SCRIPT, [...args, directory], {
     encoding: 'utf8',
   })
   const files = readdirSync(directory)
@@ -59,6 +61,6 @@ test('wrong arguments delete nothing', (t) => {
   const at = directory(t, 3, [3])
   for (const args of [['--keep', '0'], ['--keep', '-1'], ['--keep', ''], ['--all'], ['elsewhere']])
     assert.deepEqual([keep(at, ...args).status, keep(at, ...args).days], [2, [1, 2, 3]], args.join(' '))
-  assert.equal(spawnSync('deploy/compose/keep-backups.sh', []).status, 2)
-  assert.equal(spawnSync('deploy/compose/keep-backups.sh', [join(at, 'none')]).status, 1)
+  assert.equal(spawnSync(SCRIPT, []).status, 2)
+  assert.equal(spawnSync(SCRIPT, [join(at, 'none')]).status, 1)
 })
