@@ -1,5 +1,6 @@
 import type pg from 'pg'
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Histogram, type Registry } from 'prom-client'
+import { sampledGauges, type Values } from '../schemas/sampled-gauge.ts'
 import type { Entry } from './auth/stored-keys.ts'
 
 /** What is looked at only when the metrics are read; null and undefined for what is not known. Nothing asks the database. */
@@ -80,23 +81,8 @@ export function nameRoutes(
   }
 }
 
-/** Values by their labels' value; where the metric has no label, at most one. */
-type Values = Iterable<[label: string, value: number]>
-
 function addSampled(registers: Registry[], sampled: Sampled): void {
-  const gauge = (name: string, help: string, label: string | null, values: () => Values) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: label === null ? [] : [label],
-      registers,
-      collect() {
-        this.reset()
-        // Without labels prom-client begins at 0, which would be an answer.
-        if (label === null) this.remove()
-        for (const [of, value] of values()) this.set(label === null ? {} : { [label]: of }, value)
-      },
-    })
+  const gauge = sampledGauges(registers)
   const ifKnown = (value: number | undefined): Values => (value === undefined ? [] : [['', value]])
 
   gauge('weir_database_pool_connections', 'Connections of the API to PostgreSQL, by state.', 'state', () => {

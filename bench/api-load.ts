@@ -10,8 +10,6 @@ export interface Load {
   seconds: number
   /** Of the same, before the measured ones. */
   warmUpSeconds: number
-  /** Of all clients together, at most; as many as are answered when left out. */
-  requestsPerSecond?: number
   signal: AbortSignal
 }
 
@@ -34,7 +32,7 @@ export async function loadApi(
   { url, key }: Pick<ApiProcess, 'url' | 'key'>,
   call: Call,
   next: Next,
-  { clients, seconds, warmUpSeconds, requestsPerSecond, signal }: Load,
+  { clients, seconds, warmUpSeconds, signal }: Load,
 ): Promise<Rate & { errors: number }> {
   const headers = { 'X-API-Key': key, 'Content-Type': 'application/json' }
   const run = async (duration: number, latencies: Latencies) => {
@@ -45,7 +43,6 @@ export async function loadApi(
         url: url.href,
         connections: clients,
         duration,
-        overallRate: requestsPerSecond,
         setupClient(connection) {
           const own = client++
           const setupRequest = (request: autocannon.Request): autocannon.Request => {
@@ -120,7 +117,7 @@ function bareDatabase(pool: pg.Pool): Pick<Database, 'query' | 'transaction'> {
   }
 }
 
-const rateOf = (latencies: Latencies, seconds: number): Rate => ({
+export const rateOf = (latencies: Latencies, seconds: number): Rate => ({
   requests_per_second: Math.round((10 * latencies.count) / seconds) / 10,
   p50_ms: latencies.at(50),
   p99_ms: latencies.at(99),

@@ -7,6 +7,8 @@ import { currentLoad, describeMachine } from './machine.ts'
 import { readLatencies, type Scene, withScene } from './scene.ts'
 
 export interface LatencyOptions {
+  /** Records through the idle pipeline, one at a time. */
+  idleRecords?: number
   /** Records a second, each measured by itself. */
   rates: number[]
   /** How long each rate is measured. */
@@ -22,22 +24,22 @@ export interface LatencyOptions {
   signal: AbortSignal
 }
 
-const IDLE_RECORDS = 50
 /** Before them: the client's first request, the first row of a table, code that is not compiled yet. */
 const IDLE_WARM_UP_RECORDS = 10
 const IDLE_PAUSE_MS = 200
 
 /** The single record through the idle pipeline, then each rate, `runs` times. */
 export async function measureLatency(options: LatencyOptions): Promise<LatencyReport> {
-  const { rates, seconds, warmUpSeconds, accounts, runs, progress, signal } = options
+  const { idleRecords = 50, rates, seconds, warmUpSeconds, accounts, runs, progress, signal } = options
   const load = currentLoad()
   await using ground = await prepareGround(options)
   const machine = await describeMachine(ground, load)
   const measure = <T>(records: number, use: (scene: Scene) => Promise<T>) =>
     withScene({ ...options, settings: ground.settings }, records, use)
 
-  progress(`One record at a time, ${IDLE_RECORDS} of them ...`)
-  const idle = await measure(IDLE_WARM_UP_RECORDS + IDLE_RECORDS, (scene) => measureIdle(scene, signal))
+  progress(`One record at a time, ${idleRecords} of them ...`)
+  const single = IDLE_WARM_UP_RECORDS + idleRecords
+  const idle = await measure(single, (scene) => measureIdle(scene, single, signal))
   progress(JSON.stringify(idle))
   const found: RateRun[] = []
   for (let run = 1; run <= runs; run++) {
@@ -54,9 +56,13 @@ export async function measureLatency(options: LatencyOptions): Promise<LatencyRe
   return summariseLatency(idle, found, { ...context, partitions: TOPIC_PARTITIONS, machine })
 }
 
-async function measureIdle({ send, untilStored }: Scene, signal: AbortSignal): Promise<Idle> {
+async function measureIdle(
+  { send, untilStored }: Scene,
+  records: number,
+  signal: AbortSignal,
+): Promise<Idle> {
   const latencies = new Latencies()
-  for (let n = 1; n <= IDLE_WARM_UP_RECORDS + IDLE_RECORDS; n++) {
+  for (let n = 1; n <= records; n++) {
     await sleep(IDLE_PAUSE_MS, undefined, { signal })
     const { order, sent } = send({ records: 1, rate: 1, warmUpRecords: 0 })
     const stored = await untilStored(n)

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Settings } from '../schemas/settings.ts'
 import type { Sizes } from './api-calls.ts'
-import { counter, loadApi } from './api-load.ts'
+import { counter } from './api-load.ts'
 import { startApi } from './api-process.ts'
+import { loadAtRate } from './api-rate.ts'
 import { fillTable } from './api-rows.ts'
 import { monotonicMs } from './clock.ts'
 import { query } from './ground.ts'
@@ -61,7 +62,7 @@ async function measurePhases(scene: Scene, records: number, options: ServingOpti
   const mix = mixOf(options)
   const next = counter(clients)
   const serve = (seconds: number) =>
-    loadApi(api, mix, next, { clients, seconds, warmUpSeconds: 0, requestsPerSecond: requests, signal })
+    loadAtRate(api, mix, next, { clients, seconds, requestsPerSecond: requests, signal })
 
   const { order, sent } = scene.send({ records, rate, warmUpRecords: rate * warmUpSeconds })
   const since = () => monotonicMs() - order.begin

@@ -1,4 +1,5 @@
-import { Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, type Registry } from 'prom-client'
+import { sampledGauges } from '../schemas/sampled-gauge.ts'
 import type { Ownership } from './batch.ts'
 
 /** Where a partition of ours stands; offsets and milliseconds since 1970, undefined for what is not known yet. */
@@ -27,22 +28,7 @@ export interface Sampled {
 /** Metrics that are worked out when they are read. */
 export function addSampled(registry: Registry, sampled: Sampled): void {
   const registers = [registry]
-  const gauge = (
-    name: string,
-    help: string,
-    label: string | null,
-    values: () => Iterable<[string, number]>,
-  ) =>
-    new Gauge({
-      name,
-      help,
-      labelNames: label === null ? [] : [label],
-      registers,
-      collect() {
-        this.reset()
-        for (const [of, value] of values()) this.set(label === null ? {} : { [label]: of }, value)
-      },
-    })
+  const gauge = sampledGauges(registers)
   /** One number that only grows for each partition, where it is known. */
   const byPartition = (of: (standing: Standing) => number | undefined): Iterable<[string, number]> =>
     [...sampled.standings()].flatMap(([partition, standing]) => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { explainConnection, isHopeless } from './database-advice.ts'
 import { connectionTo } from './database-url.ts'
@@ -54,6 +55,35 @@ type Connected = ((error: Error) => void) | ((error: null, client: pg.Client) =>
  */
 export const createClient = (options: ConnectionOptions): pg.Client => new Client(configuration(options))
 
+/** When a password is changed its file is replaced just before the server takes it, or after: a moment later both agree. */
+const WRONG_PASSWORD = '28P01'
+const MOMENT_MS = 100
+
+/** A call that needs a new connection while the password is being changed waits for a moment, and is not refused. */
+class Pool extends pg.Pool {
+  override connect(): Promise<pg.PoolClient>
+  override connect(told: PoolConnected): void
+  override connect(told?: PoolConnected): Promise<pg.PoolClient> | undefined {
+    const connecting = super.connect().catch(async (error) => {
+      if (error.code !== WRONG_PASSWORD) throw error
+      await sleep(MOMENT_MS)
+      return super.connect()
+    })
+    if (told === undefined) return connecting
+    connecting.then(
+      (client) => told(undefined, client, client.release),
+      (error) => told(error, undefined, () => {}),
+    )
+    return undefined
+  }
+}
+
+type PoolConnected = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (release?: Error | boolean) => void,
+) => void
+
 /**
  * A pool whose idle connections' errors are logged instead of ending the process.
  * @throws SettingsError when a file that the URL names cannot be used
@@ -68,7 +98,7 @@ export function createPool(options: ConnectionOptions & { size: number }, log: L
     idle_in_transaction_session_timeout: 10_000,
   })
   clientOptions() // what cannot be used must be told now, and not to the first call
-  const pool = new pg.Pool({
+  const pool = new Pool({
     max: options.size,
     connectionTimeoutMillis,
     Client: class extends Client {

@@ -14,6 +14,47 @@ import { ALIASES, shape } from '../schemas/settings.ts'
 const UNIT = 'test/unit/*.test.ts'
 const INTEGRATION = 'test/integration/*.test.ts'
 const HUNG_MS = 300_000
+const SLOWEST = 10
+
+/**
+ * Integration tests that run two files at a time, as unit tests do: they use databases and topics of their own, and measure no
+ * time. The others have the machine for themselves.
+ */
+const BESIDE = new Set([
+  'api',
+  'api-bulk',
+  'api-cursors',
+  'api-decisions',
+  'api-export',
+  'api-faults',
+  'api-few',
+  'api-filters',
+  'api-injection',
+  'api-kills',
+  'api-labels',
+  'api-pages',
+  'api-races',
+  'audit',
+  'audit-forgers',
+  'backtest',
+  'backup',
+  'batch-cuts',
+  'compiled',
+  'database-pool',
+  'database-tls',
+  'dead-letters',
+  'evolution',
+  'migrate',
+  'models',
+  'other-avro',
+  'produce',
+  'replay',
+  'roles',
+  'roles-processes',
+  'roles-rights',
+  'timelines',
+  'unusual-records',
+])
 
 const USAGE = `npm test [-- name ...]
 The unit tests and the integration tests, on real servers that are started here; with names only the files whose name holds
@@ -38,19 +79,34 @@ async function main(args: string[]): Promise<number> {
   }
   const cacheDirectory = process.env.WEIR_CACHE_DIR
   forgetSettings()
-  if (integration.length === 0) return runFiles(unit)
-
   const end = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end.abort())
+  const result: Result = { failed: 0, ran: 0 }
   try {
-    return await withServers(cacheDirectory, end.signal, () =>
-      runFiles([...unit, ...integration], { concurrency: 1, signal: end.signal }),
-    )
+    await runFiles(unit, 2, end, result)
+    if (integration.length > 0 && !end.signal.aborted) {
+      await withServers(cacheDirectory, end.signal, async () => {
+        const [beside, alone] = split(integration, (file) => BESIDE.has(basename(file, '.test.ts')))
+        await runFiles(beside, 2, end, result)
+        await runFiles(alone, 1, end, result)
+      })
+    }
   } catch (error) {
-    if (!end.signal.aborted) throw error
+    if (!(end.signal.aborted || error instanceof Missing)) throw error
+    if (error instanceof Missing) console.error(error.message)
     return 1
   }
+  if (result.ran + result.failed === 0) console.error('No test ran.')
+  return result.failed > 0 || result.ran === 0 || end.signal.aborted ? 1 : 0
 }
+
+/** A program that the servers need. */
+class Missing extends Error {}
+
+const split = <T>(values: T[], belongs: (value: T) => boolean): [T[], T[]] => [
+  values.filter(belongs),
+  values.filter((value) => !belongs(value)),
+]
 
 /** What the environment sets, by whatever name, is not for the tests. */
 function forgetSettings(): void {
@@ -62,53 +118,66 @@ function forgetSettings(): void {
 async function withServers(
   cacheDirectory: string | undefined,
   signal: AbortSignal,
-  use: () => Promise<number>,
-): Promise<number> {
+  use: () => Promise<void>,
+): Promise<void> {
   await using servers = await startServers({
     settings: { WEIR_CACHE_DIR: cacheDirectory },
     progress: (line) => console.error(line),
     onServerEnd: (message) => console.error(message),
     signal,
   })
-  if (servers.missing !== null) {
-    console.error(`The integration tests need all servers. ${servers.missing}`)
-    return 1
-  }
+  if (servers.missing !== null)
+    throw new Missing(`The integration tests need all servers. ${servers.missing}`)
   process.env.KAFKA_BROKERS = servers.KAFKA_BROKERS!.join(',')
   process.env.SCHEMA_REGISTRY_URL = servers.SCHEMA_REGISTRY_URL!
   process.env.DATABASE_URL = servers.DATABASE_URL
   if (cacheDirectory !== undefined) process.env.WEIR_CACHE_DIR = cacheDirectory
-  // Without `await` the servers would be stopped first.
-  return await use()
+  await use()
 }
 
-/** Runs each file in a process of its own; fails when one fails or hangs, or when none had a test that ran. */
+/** What became of all tests. */
+interface Result {
+  failed: number
+  /** Those that passed, without what was skipped. */
+  ran: number
+}
+
+/** Runs each file in a process of its own, and adds up what became of its tests. */
 async function runFiles(
   files: string[],
-  { signal, ...options }: Parameters<typeof run>[0] = {},
-): Promise<number> {
-  let failed = 0
-  let ran = 0
-  const hung = new AbortController()
+  concurrency: number,
+  end: AbortController,
+  result: Result,
+): Promise<void> {
+  if (files.length === 0 || end.signal.aborted) return
   // Node's own limit is one for each test: a file that hangs after its last test would stay for good.
   const watchdog = setTimeout(() => {
     console.error(`No test has ended for ${HUNG_MS / 1000} s: giving up.`)
-    hung.abort()
+    end.abort()
   }, HUNG_MS)
-  const stop = signal ? AbortSignal.any([signal, hung.signal]) : hung.signal
-  const tests = run({ files, execArgv: ['--import', 'tsx'], signal: stop, ...options })
-  tests.on('test:complete', () => watchdog.refresh())
+  const seconds = new Map<string, number>()
+  const execArgv = ['--import', 'tsx']
+  const tests = run({ files, execArgv, concurrency, signal: end.signal })
+  tests.on('test:complete', ({ name, details }) => {
+    watchdog.refresh()
+    // A file is told as a test, too.
+    if (files.includes(name)) seconds.set(name, details.duration_ms / 1000)
+  })
   tests.on('test:fail', (test) => {
-    if (test.todo === undefined) failed++
+    if (test.todo === undefined) result.failed++
   })
   tests.on('test:pass', (test) => {
     // A file without tests is told as one test, named as the file.
-    if (test.details.type !== 'suite' && test.skip === undefined && !files.includes(test.name)) ran++
+    if (test.details.type !== 'suite' && test.skip === undefined && !files.includes(test.name)) result.ran++
   })
   for await (const text of tests.compose(spec)) process.stdout.write(text)
   clearTimeout(watchdog)
-  if (ran + failed === 0) console.error('No test ran.')
-  return failed > 0 || ran === 0 || stop.aborted ? 1 : 0
+  if (files.length > SLOWEST) tellSlowest(seconds)
+}
+
+function tellSlowest(seconds: ReadonlyMap<string, number>): void {
+  const slowest = [...seconds].toSorted(([, a], [, b]) => b - a).slice(0, SLOWEST)
+  console.log(`The slowest files:\n${slowest.map(([file, s]) => `  ${s.toFixed(1)} s ${file}`).join('\n')}`)
 }
 
 process.exitCode = await main(process.argv.slice(2))

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Manifest } from './manifest.ts'
 
 /** PostgreSQL's own programs for dumps: pg_dump refuses servers newer than itself, pg_restore newer dumps. */
 
@@ -55,6 +56,18 @@ export async function findProgram({ name, minimum, since, folder }: Wanted): Pro
       `macOS: brew install libpq), or name their folder by --programs.`,
   )
 }
+
+/** The pg_restore for a backup. @throws as findProgram does */
+export const findRestorer = (
+  { pg_dump_major, pg_dump_version }: Pick<Manifest, 'pg_dump_major' | 'pg_dump_version'>,
+  folder: string | undefined,
+): Promise<PostgresProgram> =>
+  findProgram({
+    name: 'pg_restore',
+    minimum: pg_dump_major,
+    since: `the backup was made by pg_dump ${pg_dump_version}`,
+    folder,
+  })
 
 const installed = (place: string, name: string): string[] =>
   globSync(join(place, name)).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))

@@ -7,7 +7,7 @@ import { chooseDecryption } from './encryption.ts'
 import { OURS } from './facts.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { restoreDump } from './pg-restore.ts'
-import { findProgram } from './programs.ts'
+import { findRestorer } from './programs.ts'
 import { connected, requireNewEnough } from './server.ts'
 
 export interface RestoreOptions {
@@ -42,12 +42,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   const { backup, identity, databaseUrl, withGrants, programs, signal, say } = options
   const manifest = readManifest(backup)
   const decryption = chooseDecryption(manifest.encryption.by, identity)
-  const program = await findProgram({
-    name: 'pg_restore',
-    minimum: manifest.pg_dump_major,
-    since: `the backup was made by pg_dump ${manifest.pg_dump_version}`,
-    folder: programs,
-  })
+  const program = await findRestorer(manifest, programs)
   await requireNewEnough(databaseUrl, manifest)
   await connected(databaseUrl, async (client) => {
     await requireEmpty(client, databaseUrl)

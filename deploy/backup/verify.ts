@@ -5,7 +5,7 @@ import { onServer, onTemporaryServer } from './empty-database.ts'
 import { chooseDecryption } from './encryption.ts'
 import { readManifest, type Verification, verificationOf } from './manifest.ts'
 import { restoreDump } from './pg-restore.ts'
-import { findProgram } from './programs.ts'
+import { findRestorer } from './programs.ts'
 import { requireNewEnough } from './server.ts'
 import { writeWhole } from './write-whole.ts'
 
@@ -36,12 +36,7 @@ export async function verifyBackup(
   const began = performance.now()
   const manifest = readManifest(backup)
   const decryption = chooseDecryption(manifest.encryption.by, identity)
-  const program = await findProgram({
-    name: 'pg_restore',
-    minimum: manifest.pg_dump_major,
-    since: `the backup was made by pg_dump ${manifest.pg_dump_version}`,
-    folder: programs,
-  })
+  const program = await findRestorer(manifest, programs)
   const compare = async (databaseUrl: string): Promise<Compared> => {
     await requireNewEnough(databaseUrl, manifest)
     say('Decrypting and restoring ...')

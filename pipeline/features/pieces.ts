@@ -1,6 +1,6 @@
-const PIECE_BYTES = 256 * 1024
+const PIECE_BYTES = 1024 * 1024
 
-/** Cuts bytes anywhere into pieces of 256 KiB, the last one shorter. @param parts used before the next one is asked for */
+/** Cuts bytes anywhere into pieces of 1 MiB, the last one shorter. @param parts used before the next one is asked for */
 export function* cutIntoPieces(parts: Iterable<Buffer>): Generator<Buffer> {
   let piece = Buffer.allocUnsafe(PIECE_BYTES)
   let used = 0

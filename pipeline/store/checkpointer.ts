@@ -34,7 +34,7 @@ export interface CheckpointerOptions {
 
 const LOOK_EVERY_MS = 250
 /** While one is written, blocks that are given up pile up: it may not take for ever. */
-const LONGEST_MS = 240_000
+const LONGEST_MS = 120_000
 
 /**
  * Saves the state of each partition from time to time, one after another, so that a restart need not begin with the

@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { until } from '../harness.ts'
+import { startDaemon } from '../tools/daemon.ts'
 import { shorten } from './shorten.ts'
 
 export interface PrometheusOptions {
@@ -36,36 +34,12 @@ export async function startPrometheus(options: PrometheusOptions): Promise<Prome
   writeFileSync(join(directory, 'weir.yml'), shorten(readFileSync(rules, 'utf8')))
   writeFileSync(join(directory, 'key'), options.apiKey, { mode: 0o600 })
   writeFileSync(join(directory, 'prometheus.yml'), stringify(configuration(options)))
-  const child = spawn(
-    program,
-    [
-      '--config.file=prometheus.yml',
-      `--storage.tsdb.path=${data}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      '--log.level=warn',
-    ],
-    { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },
-  )
-  let errors = ''
-  child.stderr.on('data', (text) => {
-    errors += text
-  })
-  const end = once(child, 'exit')
-  const url = `http://127.0.0.1:${port}`
+  const args = ['--config.file=prometheus.yml', `--storage.tsdb.path=${data}`]
+  const { url, stop } = await startDaemon(program, args, { directory, port })
   const query = async (expression: string): Promise<Sample[]> => {
     const answer = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(expression)}`)
     if (!answer.ok) throw new Error(`Prometheus: ${answer.status} ${await answer.text()}`)
     return ((await answer.json()) as { data: { result: Sample[] } }).data.result
-  }
-  const stop = async () => {
-    child.kill('SIGTERM')
-    await end
-  }
-  try {
-    await until(async () => (await fetch(`${url}/-/ready`)).ok, { seconds: 30, what: 'Prometheus' })
-  } catch (error) {
-    await stop()
-    throw new Error(`Prometheus does not start: ${errors.slice(-2000)}`, { cause: error })
   }
   return {
     firing: async () =>

@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { type IncomingMessage, request as requestHttp } from 'node:http'
@@ -6,11 +6,11 @@ import { request as requestHttps } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { promisify } from 'node:util'
 import { freePort } from '../../deploy/local/free-ports.ts'
 import type { Name } from '../../schemas/settings.ts'
 import { controllableServers, type Scope, until } from '../harness.ts'
 import { type ApiProcess, apiProcess } from '../support/api-process.ts'
+import { selfSigned } from '../support/certificates.ts'
 
 /** Two real processes of the API behind a real nginx with deploy/nginx/weir.conf, on loopback, with a certificate of its own. */
 
@@ -87,23 +87,11 @@ export async function edge(
   }
 }
 
-/** Self-signed, for a day. @returns it, as PEM */
+/** @returns it, as PEM */
 async function certificate(directory: string): Promise<string> {
-  const [key, crt] = [join(directory, 'tls.key'), join(directory, 'tls.crt')]
-  const name = ['-subj', `/CN=${HOST}`, '-addext', `subjectAltName=DNS:${HOST}`]
-  const form = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-days',
-    '1',
-  ]
-  await promisify(execFile)('openssl', [...form, ...name, '-keyout', key, '-out', crt])
-  return readFile(crt, 'utf8')
+  const files = { key: join(directory, 'tls.key'), cert: join(directory, 'tls.crt') }
+  selfSigned(files, { name: HOST, extensions: [`subjectAltName=DNS:${HOST}`] })
+  return readFile(files.cert, 'utf8')
 }
 
 interface Ports {

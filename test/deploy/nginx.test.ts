@@ -5,10 +5,10 @@ import { type TestContext, test } from 'node:test'
 import { connect, type SecureVersion } from 'node:tls'
 import { until } from '../harness.ts'
 import { commit, connected, layOut, rowsOf } from '../support/event-streams.ts'
-import { findNginx } from '../tools/debian.ts'
+import { findDebianProgram } from '../tools/debian.ts'
 import { type Edge, edge, KEY } from './edge.ts'
 
-const nginx = await findNginx()
+const nginx = findDebianProgram('nginx', 'nginx')
 const skip =
   nginx === undefined && 'there is no nginx: install Debian’s package nginx-light, or npm run check:deploy'
 if (skip) console.error(`LEFT OUT: ${skip}`)

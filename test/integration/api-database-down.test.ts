@@ -177,7 +177,7 @@ test('a connection that the network forgot is given up soon after the statement 
 
 test('a database without tables is not ready, and says so in the log', async (t) => {
   const { bare, call, url, lines } = await open(t, [])
-  await query(url, 'DROP TABLE transactions')
+  await query(url, 'DROP TABLE transactions CASCADE')
   assert.equal((await bare('GET', '/health/ready')).status, 503)
   assert.equal((await call('GET', ANOMALIES)).status, 503)
   assert.ok(lines.some((line) => line.includes('relation \\"transactions\\" does not exist')))

@@ -69,3 +69,29 @@ async function expected(url: string, path: string): Promise<string[]> {
   )
   return rows.map(({ transaction_id }) => transaction_id)
 }
+
+test("an account's earlier anomalies are its ten newest before, whether it has few or many", async (t) => {
+  const { call, url } = await open(t, [])
+  await query(url, `SELECT ensure_transactions_partition('2026-11-01 UTC')`)
+  // Every hundredth is of the account that has few: 30, and the other 2,970.
+  await query(
+    url,
+    `INSERT INTO transactions
+     SELECT 't-' || n, CASE WHEN n % 100 = 0 THEN 'ACC-few' ELSE 'ACC-many' END,
+            '2026-11-02 UTC'::timestamptz + n * interval '10 minutes', 1, 'EUR', 'M-1', '', '', 'ATM', NULL, 0.8, TRUE,
+            'MODEL', '[{"code":"MODEL"}]', '{}', 'NEW', 'r', 'm', 0, n
+     FROM generate_series(1, 3000) n`,
+  )
+  const earlier = async (id: string) =>
+    (await json(call('GET', `${ANOMALIES}/${id}`))).earlier_anomalies.map(
+      (item: { transaction_id: string }) => item.transaction_id,
+    )
+  const numbers = (...from: number[]) => from.map((n) => `t-${n}`)
+  assert.deepEqual(await earlier('t-1500'), numbers(1400, 1300, 1200, 1100, 1000, 900, 800, 700, 600, 500))
+  assert.deepEqual(
+    await earlier('t-1503'),
+    numbers(1502, 1501, 1499, 1498, 1497, 1496, 1495, 1494, 1493, 1492),
+  )
+  assert.deepEqual(await earlier('t-200'), numbers(100))
+  assert.deepEqual(await earlier('t-1'), [])
+})

@@ -10,7 +10,7 @@ import { insertAnomalies } from './queue-rows.ts'
 /** What would end a literal or a statement, match everything, or be a parameter, were it part of a statement. */
 const HOSTILE = [
   `' OR true --`,
-  `'; DROP TABLE transactions; --`,
+  `'; DROP TABLE transactions CASCADE; --`,
   `\\'; SELECT pg_sleep(30); --`,
   `") OR true --`,
   `'||(SELECT version())||'`,

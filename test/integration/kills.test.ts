@@ -15,6 +15,8 @@ import { ALL_FEATURES, differingDecisions, positions, storedRows } from '../supp
 import { endOffsets, quiet, sendTransactions } from '../support/topics.ts'
 
 const KILLS = 10
+/** The shortest that Kafka allows: who goes on in a killed member's group waits for as long. */
+const SESSION_MS = '6000'
 /** Transactions a second, in pieces of a fiftieth. */
 const RATE = 500
 /** Makes transactions of many rows, long enough to be met open. */
@@ -71,6 +73,7 @@ test('kill -9 at random instants, under traffic: nothing is lost or doubled, and
     COMMIT_MAX_RECORDS: '20',
     QUEUE_BATCHES: '4',
     CHECKPOINT_SECONDS: '1',
+    KAFKA_SESSION_TIMEOUT_MS: SESSION_MS,
     ...ALL_FEATURES,
   })
   const ledger = new Ledger()
@@ -174,7 +177,7 @@ async function stopInTransaction(
 }
 
 test('a process that is stopped in a transaction loses its partitions, and when it goes on it writes nothing late', async (t) => {
-  const settings = await testSettings(t, ALL_FEATURES)
+  const settings = await testSettings(t, { KAFKA_SESSION_TIMEOUT_MS: SESSION_MS, ...ALL_FEATURES })
   const ledger = new Ledger()
   const stop = new AbortController()
   const producing = produceUntil(stop.signal, settings, ledger, { backlog: BACKLOG })

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import type { Transaction } from '../../schemas/transaction.ts'
 import { query, testSettings, until } from '../harness.ts'
@@ -87,12 +90,16 @@ test('servers that are away are told without the passwords of their URLs', async
   const unknown = encode(transaction()).value
   unknown.writeUInt32BE(99_999, 1)
   await sendMessages(settings, [{ value: unknown }])
-  const registry = new URL(settings.SCHEMA_REGISTRY_URL)
-  registry.username = 'weir'
-  registry.password = 'password-canary'
-  const away = 'http://weir:password-canary@127.0.0.1:1'
-  for (const SCHEMA_REGISTRY_URL of [registry.href, away]) {
-    const process = pipelineProcess(t, { ...settings, SCHEMA_REGISTRY_URL }, TRACE)
+  // What answers is no registry, and is told by its address.
+  const broken = createServer((_, response) => response.writeHead(404).end('default backend'))
+  broken.listen(0, '127.0.0.1')
+  await once(broken, 'listening')
+  t.after(() => broken.close())
+  const registryAt = (port: number) => `http://weir:password-canary@127.0.0.1:${port}`
+  const withRegistry = async (SCHEMA_REGISTRY_URL: string, name: string) => {
+    // In a group of its own: the topic has one partition.
+    const KAFKA_GROUP_ID = `${settings.KAFKA_GROUP_ID}-${name}`
+    const process = pipelineProcess(t, { ...settings, SCHEMA_REGISTRY_URL, KAFKA_GROUP_ID }, TRACE)
     await until(() => process.errors.split('\n').length > 8, { what: 'some lines', seconds: 20 })
     await until(() => /registry|ended|error/.test(process.errors), { what: 'the fault', seconds: 20 })
     await assertSilent(process)
@@ -102,6 +109,13 @@ test('servers that are away are told without the passwords of their URLs', async
   database.password = 'password-canary'
   database.username = 'nobody'
   const refused = pipelineProcess(t, { ...settings, DATABASE_URL: database.href }, TRACE)
-  await until(() => /PostgreSQL|database|error/.test(refused.errors), { what: 'the fault', seconds: 20 })
-  await assertSilent(refused)
+  const withoutDatabase = async () => {
+    await until(() => /PostgreSQL|database|error/.test(refused.errors), { what: 'the fault', seconds: 20 })
+    await assertSilent(refused)
+  }
+  await Promise.all([
+    withRegistry(registryAt((broken.address() as AddressInfo).port), 'broken'),
+    withRegistry(registryAt(1), 'away'),
+    withoutDatabase(),
+  ])
 })

@@ -73,6 +73,7 @@ test('pipeline, API and every command do their work as their roles', async (t) =
       PORT: '0',
       NODE_ENV: 'test',
       RATE_LIMIT_STORE: 'postgres',
+      AUDIT_VERIFY_HOURS: '0.0002',
     })
     const api = await startApi({ settings, log: quiet })
     t.after(() => api.stop())
@@ -111,6 +112,12 @@ test('pipeline, API and every command do their work as their roles', async (t) =
     await until(async () => (await count('api_keys WHERE last_used_at IS NOT NULL')) === 1, {
       what: 'the use of the key',
     })
+
+    const isWatched = async () => {
+      const page = await (await call('/metrics')).text()
+      return page.includes('weir_audit_findings 0') && page.includes('weir_database_up 1')
+    }
+    await until(isWatched, { what: 'the audit to be followed, and the database to be asked' })
 
     const end = new AbortController()
     const stream = await call('/api/v1/stream', { signal: end.signal })

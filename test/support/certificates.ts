@@ -14,6 +14,17 @@ export const withoutOpenssl: string | false = (() => {
   }
 })()
 
+/** A certificate that is its own authority. @param extensions such as `subjectAltName=DNS:localhost` */
+export function selfSigned(
+  files: Certificate,
+  { name, days = 2, extensions = [] }: { name: string; days?: number; extensions?: string[] },
+): void {
+  const added = extensions.flatMap((extension) => ['-addext', extension])
+  const out = ['-keyout', files.key, '-out', files.cert]
+  const args = ['req', '-x509', ...NEW_KEY, '-days', String(days), '-subj', `/CN=${name}`, ...added, ...out]
+  execFileSync('openssl', args, { stdio: 'ignore' })
+}
+
 /** PEM files. */
 export interface Certificate {
   cert: string

@@ -17,10 +17,21 @@ export interface ToolOptions {
 type Install = (directory: string, signal: AbortSignal) => Promise<void>
 
 /**
- * A directory of the cache, filled once for each content. A virtual environment cannot be moved to its place, so a file tells
- * that it is complete.
+ * Where in the cache directory it is, or would be. A virtual environment cannot be moved to its place, so a file tells that it
+ * is complete.
  * @param content what decides what is in it, such as names and versions
  */
+export function homeOf(
+  name: string,
+  content: string,
+  cache: string,
+): { path: string; mark: string; isComplete: boolean } {
+  const path = join(cache, `${name}-${createHash('sha256').update(content).digest('hex').slice(0, 12)}`)
+  const mark = join(path, 'complete')
+  return { path, mark, isComplete: existsSync(mark) }
+}
+
+/** A directory of the cache, filled once for each content. */
 export async function installed(
   name: string,
   content: string,
@@ -28,14 +39,13 @@ export async function installed(
   install: Install,
 ): Promise<string> {
   const { cache, signal, say } = options
-  const home = join(cache, `${name}-${createHash('sha256').update(content).digest('hex').slice(0, 12)}`)
-  const complete = join(home, 'complete')
-  if (existsSync(complete)) return home
+  const { path: home, mark, isComplete } = homeOf(name, content, cache)
+  if (isComplete) return home
   say(`Installing ${name} into the cache directory, once ...`)
   await rm(home, { recursive: true, force: true })
   await mkdir(home, { recursive: true })
   await install(home, signal)
-  await writeFile(complete, '')
+  await writeFile(mark, '')
   return home
 }
 

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -11,12 +10,13 @@ import { fileURLToPath } from 'node:url'
 import { freePort } from '../../deploy/local/free-ports.ts'
 import { until } from '../harness.ts'
 import { alertmanager as configuration, ruleFile, rulesOf } from '../support/watching.ts'
+import { startDaemon } from '../tools/daemon.ts'
+import { ownProgram } from '../tools/debian.ts'
 
 /** A real Alertmanager with the routes of production, which sends to a Slack and a PagerDuty of this test. */
 
-const program = ['alertmanager', 'prometheus-alertmanager'].find(
-  (name) => spawnSync(name, ['--version']).status === 0,
-)
+// Not one that is only unpacked: Debian's has templates in /usr/share.
+const program = ownProgram('alertmanager') ?? ownProgram('prometheus-alertmanager')
 const needs =
   program === undefined ? { skip: 'Alertmanager is not here: apt-get install prometheus-alertmanager' } : {}
 
@@ -64,32 +64,13 @@ async function start(t: TestContext, receiverUrl: string): Promise<string> {
     .replace('global:\n', `global:\n  pagerduty_url: ${receiverUrl}/pagerduty\n`)
   writeFileSync(join(directory, 'alertmanager.yml'), text)
   const port = await freePort('127.0.0.1', 0)
-  const child = spawn(
-    program!,
-    [
-      '--config.file=alertmanager.yml',
-      `--storage.path=${join(directory, 'data')}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-      '--cluster.listen-address=',
-      '--log.level=warn',
-    ],
-    { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] },
-  )
-  let errors = ''
-  child.stderr.on('data', (data) => {
-    errors += data
-  })
-  const end = once(child, 'exit')
-  t.after(async () => {
-    child.kill('SIGTERM')
-    await end
-  })
-  const url = `http://127.0.0.1:${port}`
-  await until(async () => (await fetch(`${url}/-/ready`)).ok, { seconds: 20, what: 'Alertmanager' }).catch(
-    (error) => {
-      throw new Error(`${error.message}: ${errors}`)
-    },
-  )
+  const args = [
+    '--config.file=alertmanager.yml',
+    `--storage.path=${join(directory, 'data')}`,
+    '--cluster.listen-address=',
+  ]
+  const { url, stop } = await startDaemon(program!, args, { directory, port })
+  t.after(stop)
   return url
 }
 

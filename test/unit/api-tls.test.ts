@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,37 +9,17 @@ import { startApi } from '../../api/main.ts'
 import { readTls } from '../../api/tls.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { loadSettings, type Name } from '../../schemas/settings.ts'
+import { selfSigned, withoutOpenssl } from '../support/certificates.ts'
 import { KEY } from './api-app.ts'
 
-const hasOpenssl = (() => {
-  try {
-    execFileSync('openssl', ['version'])
-    return true
-  } catch {
-    return false
-  }
-})()
-const needs = hasOpenssl ? {} : { skip: 'openssl is not installed' }
+const needs = { skip: withoutOpenssl }
 
 /** A directory with `NAME.crt` and `NAME.key` for each name, which is the certificate's subject. */
 function certificates(t: TestContext, ...names: string[]): string {
   const directory = mkdtempSync(join(tmpdir(), 'weir-tls-'))
   t.after(() => rmSync(directory, { recursive: true }))
-  for (const name of names) {
-    const args = [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '2',
-    ]
-    args.push('-subj', `/CN=${name}`, '-keyout', `${name}.key`, '-out', `${name}.crt`)
-    execFileSync('openssl', args, { cwd: directory, stdio: 'ignore' })
-  }
+  for (const name of names)
+    selfSigned({ cert: join(directory, `${name}.crt`), key: join(directory, `${name}.key`) }, { name })
   return directory
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { callsOf } from '../../bench/api-calls.ts'
 import { counter } from '../../bench/api-load.ts'
 import { type ApiReport, type CallFigures, faultOf, lastToFirst, renderApi } from '../../bench/api-report.ts'
+import { HOST } from '../support/host.ts'
 
 const rate = (p50_ms: number) => ({ requests_per_second: 1234.5, p50_ms, p99_ms: 2 * p50_ms })
 const call = (name: string, p50: number, bare = p50 / 2, errors = 0): CallFigures => ({
@@ -28,14 +29,7 @@ const report: ApiReport = {
   pool: 10,
   seconds: 10,
   last_to_first_page: lastToFirst(calls),
-  host: {
-    platform: 'linux x64',
-    cores: 2,
-    cpu: 'Some CPU',
-    memory_gib: 24,
-    node: '24.21.0',
-    load_before: 0.5,
-  },
+  host: HOST,
   postgres: '18.4',
 }
 

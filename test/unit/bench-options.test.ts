@@ -39,7 +39,7 @@ test('without options the stages are those of a million accounts', () => {
 })
 
 test('without options the latency is that of four rates, each for a minute', () => {
-  const defaults = { rates: [1000, 10_000, 20_000, 50_000], seconds: 60, warmUpSeconds: 5, runs: 1 }
+  const defaults = { rates: [1000, 10_000, 20_000, 50_000], seconds: 60, warmUpSeconds: 20, runs: 1 }
   assert.deepEqual(parsed('latency'), { ...defaults, accounts: 50_000 })
   assert.deepEqual(parsed('latency', ...'--rates 500,2_000 --warm-up-seconds 0'.split(' ')), {
     ...defaults,

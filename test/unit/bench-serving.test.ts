@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { mixOf } from '../../bench/serving-mix.ts'
 import { faultOf, type Phase, renderServing, summariseServing } from '../../bench/serving-report.ts'
+import { HOST } from '../support/host.ts'
 
 const phase = (kind: Phase['kind'], ingested_tps: number, errors?: number): Phase => ({
   kind,
@@ -19,14 +20,7 @@ const context = {
   requests: 500,
   seconds: 20,
   mix: 'half of this, half of that',
-  host: {
-    platform: 'linux x64',
-    cores: 2,
-    cpu: 'Some CPU',
-    memory_gib: 24,
-    node: '24.21.0',
-    load_before: 0.5,
-  },
+  host: HOST,
   postgres: '18.4',
 }
 

@@ -1,19 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { renderStages, type Sample, type StagesContext, summariseStages } from '../../bench/stages-report.ts'
+import { HOST } from '../support/host.ts'
 
 const context: StagesContext = {
   accounts: 1_000_000,
   records: 60_000,
   memory: { transactions: 75_000_000, accounts_seen: 1_000_000, state_bytes: 9.4e8, heap_bytes: 8e7 },
-  host: {
-    platform: 'linux x64',
-    cores: 2,
-    cpu: 'Some CPU',
-    memory_gib: 24,
-    node: '24.21.0',
-    load_before: 0.5,
-  },
+  host: HOST,
 }
 
 const sample = (us: number, explained: number | null = 10 * us): Sample => ({

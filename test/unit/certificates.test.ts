@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Registry } from 'prom-client'
 import { certificateFiles, observeCertificates } from '../../schemas/certificates.ts'
+import { selfSigned, withoutOpenssl } from '../support/certificates.ts'
 
 const NAME = 'weir_certificate_expiry_timestamp_seconds'
 
@@ -27,29 +27,15 @@ test('the files are those that settings and the URL of the database name', () =>
   )
 })
 
-const hasOpenssl = (() => {
-  try {
-    execFileSync('openssl', ['version'])
-    return true
-  } catch {
-    return false
-  }
-})()
-const needs = hasOpenssl ? {} : { skip: 'openssl is not installed' }
+const needs = { skip: withoutOpenssl }
 
 test('the metric has the first expiry of a file, and follows the file', needs, async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'weir-certificates-'))
   t.after(() => rmSync(directory, { recursive: true }))
   const make = (days: number): string => {
-    const path = join(directory, `${days}.pem`)
-    const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
-    const files = ['-keyout', join(directory, 'key'), '-out', path]
-    execFileSync(
-      'openssl',
-      ['req', '-x509', ...curve, ...files, '-subj', '/CN=weir', '-days', String(days)],
-      { stdio: 'ignore' },
-    )
-    return readFileSync(path, 'utf8')
+    const cert = join(directory, `${days}.pem`)
+    selfSigned({ cert, key: join(directory, 'key') }, { name: 'weir', days })
+    return readFileSync(cert, 'utf8')
   }
   const [soon, later] = [make(5), make(50)]
   const bundle = join(directory, 'bundle.pem')

@@ -139,7 +139,7 @@ test('a large reference is cut into pieces and comes back whole', () => {
   for (let m = 0; m < 4000; m++) day.add(`merchant-${m}`, NOON + m, (m % 3) as LabelKind)
   const reference = nextReference(firstReference(day, DELAY), new DayEvents(FIRST_DAY + 1))
   const pieces = [...encodeReference(reference)]
-  assert.ok(pieces.length > 1 && pieces.slice(0, -1).every((piece) => piece.length === 256 * 1024))
+  assert.ok(pieces.length > 1 && pieces.slice(0, -1).every((piece) => piece.length === 1024 * 1024))
   const back = decodeReference(Buffer.concat(pieces), { withCounts: true })
   assert.deepEqual(back.parts, reference.parts)
 })

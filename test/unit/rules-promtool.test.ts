@@ -1,19 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { cacheDirectory } from '../../schemas/cache-directory.ts'
+import { findDebianProgram } from '../tools/debian.ts'
 
-/** On the PATH, or where `npm run test:alerts` has left it; that runs what takes a minute, too: weir_weeks_test.yml. */
-const promtool = [
-  'promtool',
-  join(cacheDirectory(undefined), 'debian-prometheus', 'usr', 'bin', 'promtool'),
-].find(
-  (program) =>
-    (program === 'promtool' || existsSync(program)) && spawnSync(program, ['--version']).status === 0,
-)
+/** The machine's, or what `npm run test:alerts` has left; that runs what takes a minute, too: weir_weeks_test.yml. */
+const promtool = findDebianProgram('prometheus', 'promtool')
 const needs =
   promtool === undefined
     ? { skip: 'promtool is not here: apt-get install prometheus, or npm run test:alerts' }

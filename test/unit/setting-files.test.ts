@@ -7,7 +7,8 @@ import { createClient } from '../../schemas/database.ts'
 import { saslOf } from '../../schemas/kafka-access.ts'
 import { registryCredentials } from '../../schemas/registry-access.ts'
 import { currentValue } from '../../schemas/setting-values.ts'
-import { loadSettings, SettingsError } from '../../schemas/settings.ts'
+import { loadSettings } from '../../schemas/settings.ts'
+import { faultsOf } from '../support/setting-faults.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'weir-settings-'))
 test.after(() => rmSync(directory, { recursive: true }))
@@ -16,16 +17,6 @@ function fileWith(content: string | Buffer, name = 'value'): string {
   const path = join(directory, name)
   writeFileSync(path, content)
   return path
-}
-
-function faultsOf(env: NodeJS.ProcessEnv): string[] {
-  try {
-    loadSettings([], env)
-  } catch (error) {
-    assert.ok(error instanceof SettingsError)
-    return error.faults
-  }
-  return []
 }
 
 describe('the value in a file', () => {

@@ -3,18 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { loadSettings, type Name, SettingsError, shape } from '../../schemas/settings.ts'
-
-/** The faults that loading these settings reports. */
-function faultsOf(env: NodeJS.ProcessEnv, needed: Name[] = []): string[] {
-  try {
-    loadSettings(needed, env)
-  } catch (error) {
-    assert.ok(error instanceof SettingsError)
-    return error.faults
-  }
-  return []
-}
+import { loadSettings, type SettingsError, shape } from '../../schemas/settings.ts'
+import { faultsOf } from '../support/setting-faults.ts'
 
 /** The one fault that is reported, which must match. */
 function assertOnlyFault(faults: string[], expected: RegExp): void {

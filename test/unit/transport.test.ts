@@ -1,18 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { loadSettings, type Name, SettingsError } from '../../schemas/settings.ts'
+import type { Name } from '../../schemas/settings.ts'
+import { faultsOf } from '../support/setting-faults.ts'
 
 type Env = Partial<Record<Name, string>>
-
-function faultsOf(env: Env): string[] {
-  try {
-    loadSettings([], env)
-  } catch (error) {
-    assert.ok(error instanceof SettingsError)
-    return error.faults
-  }
-  return []
-}
 
 const SASL: Env = {
   KAFKA_BROKERS: 'kafka.bank.example:9093',

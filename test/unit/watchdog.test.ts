@@ -1,12 +1,19 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { FatalError } from '../../pipeline/errors.ts'
 import { createMetrics } from '../../pipeline/metrics.ts'
 import { watch } from '../../pipeline/watchdog.ts'
+import { until } from '../harness.ts'
 import { quiet } from '../support/topics.ts'
 
 const STALL_MS = 50
+
+/** Those of tests that failed would keep this process. */
+const closings: AbortController[] = []
+after(() => {
+  for (const closing of closings) closing.abort()
+})
 
 type Partition = { partition: number; committed: number; end: number }
 
@@ -18,6 +25,7 @@ function guarded(given: {
   rejoin?: () => void
 }) {
   const closing = new AbortController()
+  closings.push(closing)
   const partitions = given.partitions ?? [{ partition: 0, committed: 7, end: 107 }]
   let rejoins = 0
   const done = watch({
@@ -67,7 +75,12 @@ test('rejoining that helps is enough', async (t) => {
   const one = { partition: 0, committed: 0, end: 1e9 }
   let flows = false
   every(2, () => void (flows && one.committed++), t)
-  assert.equal(await runsQuietly({ partitions: [one], rejoin: () => (flows = true) }), 1)
+  const dog = guarded({ partitions: [one], rejoin: () => (flows = true) })
+  await until(() => dog.rejoins() > 0, { what: 'the stall to be seen' })
+  await sleep(4 * STALL_MS)
+  dog.close()
+  await dog.done
+  assert.equal(dog.rejoins(), 1)
 })
 
 test('a partition that stands is seen though another one moves', async (t) => {
@@ -89,13 +102,12 @@ test('a record now and then is no stall, whenever it is looked at', async (t) =>
 test('a stall long after one that rejoining mended begins anew', async () => {
   const one = { partition: 0, committed: 7, end: 8 }
   const dog = guarded({ partitions: [one], rejoin: () => (one.committed = one.end) })
-  await sleep(2 * STALL_MS)
-  assert.equal(dog.rejoins(), 1)
+  await until(() => dog.rejoins() === 1, { what: 'the first stall to be seen' })
+  await sleep(STALL_MS)
   one.end++
-  await sleep(2 * STALL_MS)
+  await Promise.race([dog.done, until(() => dog.rejoins() === 2, { what: 'the second stall to be seen' })])
   dog.close()
   await dog.done
-  assert.equal(dog.rejoins(), 2)
 })
 
 test('nothing to do is no stall', async () => {

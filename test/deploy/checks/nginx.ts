@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { nginx } from '../../tools/debian.ts'
+import { debianPrograms } from '../../tools/debian.ts'
 import { installed, pythonPackages } from '../../tools/installed.ts'
 import { type Check, LeftOut, output, parsed, type Severity, severityOf } from '../check.ts'
 import { runTests } from './tests.ts'
@@ -43,7 +43,7 @@ export const gixy: Check = async (context) => {
 /** At work: nginx.test.ts. */
 export const nginxTest: Check = async (context) => {
   try {
-    await nginx(context)
+    await debianPrograms('nginx', ['nginx'], context)
   } catch (error) {
     throw new LeftOut(`no nginx: ${(error as Error).message}`)
   }

@@ -1,8 +1,8 @@
 import { existsSync, globSync } from 'node:fs'
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createMetrics } from '../../../pipeline/metrics.ts'
-import { debianProgram } from '../../tools/debian.ts'
+import { debianPrograms } from '../../tools/debian.ts'
 import { testApp } from '../../unit/api-app.ts'
 import { type Check, type Context, counted, type Finding, LeftOut, output } from '../check.ts'
 
@@ -11,15 +11,15 @@ import { type Check, type Context, counted, type Finding, LeftOut, output } from
 const PROMETHEUS = 'deploy/prometheus'
 const ALERTMANAGER = 'deploy/alertmanager/alertmanager.yml'
 
-async function program(context: Context, name: string, path: string): Promise<string> {
+async function program<N extends string>(context: Context, packageName: string, name: N): Promise<string> {
   try {
-    return await debianProgram(name, path, context)
+    return (await debianPrograms(packageName, [name], context))[name]
   } catch (error) {
     throw new LeftOut((error as Error).message)
   }
 }
 
-const promtool = (context: Context): Promise<string> => program(context, 'prometheus', '/usr/bin/promtool')
+const promtool = (context: Context): Promise<string> => program(context, 'prometheus', 'promtool')
 
 /** Each line that a failed run printed is one finding. */
 async function findingsOf(context: Context, tool: string, args: string[], where: string): Promise<Finding[]> {
@@ -49,15 +49,10 @@ export const prometheus: Check = async (context) => {
 
 export const alertmanager: Check = async (context) => {
   if (!existsSync(ALERTMANAGER)) throw new LeftOut(`there is no ${ALERTMANAGER}`)
-  const tool = await program(context, 'prometheus-alertmanager', '/usr/bin/amtool')
-  // Templates are named as the container has them.
-  const directory = join(context.directory, 'alertmanager')
-  await cp('deploy/alertmanager', directory, { recursive: true })
-  const file = join(directory, 'alertmanager.yml')
-  await writeFile(file, (await readFile(file, 'utf8')).replaceAll('/etc/alertmanager', directory))
+  const tool = await program(context, 'prometheus-alertmanager', 'amtool')
   return {
     at: '1 configuration',
-    findings: await findingsOf(context, tool, ['check-config', file], ALERTMANAGER),
+    findings: await findingsOf(context, tool, ['check-config', ALERTMANAGER], ALERTMANAGER),
   }
 }
 

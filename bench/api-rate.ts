@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Call } from './api-calls.ts'
+import { type Rate, rateOf } from './api-load.ts'
+import type { ApiProcess } from './api-process.ts'
+import { Latencies } from './latencies.ts'
+
+export interface SteadyLoad {
+  /** Each waits for an answer before its next call. */
+  clients: number
+  seconds: number
+  /** Of all clients together. */
+  requestsPerSecond: number
+  signal: AbortSignal
+}
+
+/**
+ * Calls that are due at a steady rate, whatever became of those before; what is sent late counts as late.
+ * @param next numbers a client's calls
+ * @returns the rate at which they were answered, and how many were answered with anything but 2xx
+ */
+export async function loadAtRate(
+  { url, key }: Pick<ApiProcess, 'url' | 'key'>,
+  call: Call,
+  next: (client: number) => number,
+  { clients, seconds, requestsPerSecond, signal }: SteadyLoad,
+): Promise<Rate & { errors: number }> {
+  const headers = { 'X-API-Key': key, 'Content-Type': 'application/json' }
+  const latencies = new Latencies()
+  let errors = 0
+  const began = performance.now()
+  const end = began + seconds * 1000
+  const gap = (clients * 1000) / requestsPerSecond
+  const work = async (client: number) => {
+    for (let due = began + (client * gap) / clients; due < end && performance.now() < end; due += gap) {
+      await sleep(Math.max(0, due - performance.now()), undefined, { signal })
+      const { method, path, body } = call.request(next(client), client)
+      const answer = await fetch(new URL(path, url), {
+        method,
+        headers,
+        body: body && JSON.stringify(body),
+        signal,
+      })
+      await answer.arrayBuffer()
+      latencies.add(performance.now() - due)
+      if (!answer.ok) errors++
+    }
+  }
+  await Promise.all(Array.from({ length: clients }, (_, client) => work(client)))
+  const took = Math.max(seconds, (performance.now() - began) / 1000)
+  return { ...rateOf(latencies, took), errors }
+}
