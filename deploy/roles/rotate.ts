@@ -17,6 +17,7 @@ export interface Rotated {
  * begins: those that there are live on, and whoever reads the file anew for each new one needs no restart. The file is
  * replaced just before the commit, so the two differ for as long as that takes.
  * @param url the administrator's DATABASE_URL: the role's differs from it by name and password
+ * @param pauseMs between tries of a login, where the connection broke during the change
  * @throws when there is no such role, or nobody can log in with the new password
  */
 export async function rotate(
@@ -24,6 +25,7 @@ export async function rotate(
   role: RoleName,
   files: PasswordFiles,
   url: string,
+  pauseMs = 1000,
 ): Promise<Rotated> {
   if (!(await presentRoles(client)).includes(role))
     throw new Error(`the server has no role ${role}: \`npm run roles -- apply\` makes it`)
@@ -47,7 +49,8 @@ export async function rotate(
   }
   const commit = await client.query('COMMIT').catch((error: Error) => error)
   const failed = commit instanceof Error ? commit : null
-  const tried = await afterCommit(urlFor(role, password, url), failed !== null)
+  const logIn = urlFor(role, password, url)
+  const tried = await tryUntilKnown(logIn, failed === null ? 1 : TRIES, pauseMs)
   if (tried.password === 'right') return { role, sessions }
   if (failed === null) throw refused(role, tried, files)
   if (tried.password === 'wrong') {
@@ -68,16 +71,12 @@ async function sessionsOf(client: pg.ClientBase, role: RoleName): Promise<number
 
 /** A server that has just ended a connection is back after a while, most likely. */
 const TRIES = 20
-const PAUSE_MS = 1000
 
-/**
- * Whether the new password is in force: of a COMMIT whose answer was lost only a login tells.
- * @param isInDoubt the server may be away for a while
- */
-async function afterCommit(url: string, isInDoubt: boolean): Promise<Tried> {
+/** Whether a new password is in force: of a COMMIT whose answer was lost only a login tells. */
+async function tryUntilKnown(url: string, atMost: number, pauseMs: number): Promise<Tried> {
   let tried = await tryPassword(url)
-  for (let tries = 1; isInDoubt && tried.password === 'unknown' && tries < TRIES; tries++) {
-    await sleep(PAUSE_MS)
+  for (let tries = 1; tried.password === 'unknown' && tries < atMost; tries++) {
+    await sleep(pauseMs)
     tried = await tryPassword(url)
   }
   return tried

@@ -311,6 +311,21 @@ describe('roles', () => {
       assert.equal(files.read('fraud_metrics') === before, !isDone)
       await query(server.urlOf('fraud_metrics', 'bank'), 'SELECT 1')
     }
+    // Nobody can tell while the server is away: then neither is lost.
+    const away = new URL(server.adminOf('bank'))
+    away.port = '1'
+    const before = files.read('fraud_metrics')
+    const unknown = connected(server.adminOf('bank'), (client) =>
+      rotate(losingCommit(client, true), 'fraud_metrics', files, away.href, 1),
+    )
+    await assert.rejects(
+      unknown,
+      /could not be learnt\. It is in .*fraud_metrics, the one before in .*fraud_metrics\.old/,
+    )
+    const kept = join(server.secrets, 'fraud_metrics.old')
+    assert.equal(readFileSync(kept, 'utf8').trim(), before)
+    rmSync(kept)
+    await query(server.urlOf('fraud_metrics', 'bank'), 'SELECT 1')
   })
 
   test('no password is in the server’s log, though every statement is', async () => {
