@@ -19,8 +19,9 @@ export function command(): Command {
       const log = createLogger('api', settings.LOG_LEVEL)
       logUncaught(log)
       await requireSomeKey(settings, log)
-      const api = await startApi({ settings, log })
+      // Before it says that it listens: from then on a signal must find somebody.
       const signalled = new Promise((resolve) => onStopSignal(resolve, () => process.exit(1)))
+      const api = await startApi({ settings, log })
       try {
         const signal = await Promise.race([signalled, whenHopeless(settings.DATABASE_URL)])
         log.info({ signal }, 'stopping; once more to stop at once')

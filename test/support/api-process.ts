@@ -13,7 +13,10 @@ export interface ApiProcess {
   ended(): Promise<number | NodeJS.Signals>
 }
 
-/** Starts one and waits until it listens; it is killed at the test's end if it still runs. */
+/**
+ * Starts one and waits until it listens; it is killed at the test's end if it still runs.
+ * @throws with what it wrote when it ends instead
+ */
 export async function apiProcess(
   t: Scope,
   env: Partial<Record<Name | `${Name}_FILE`, string>>,
@@ -30,10 +33,14 @@ export async function apiProcess(
   child.stderr.on('data', keep)
   const end = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   t.after(() => child.kill('SIGKILL'))
-  const url = await until(() => /"url":"(http[^"]+)"/.exec(output)?.[1], {
-    what: 'the API to listen',
-    seconds: 30,
+  let isOver = false
+  end.then(() => {
+    isOver = true
   })
+  const address = () => /"url":"(http[^"]+)"/.exec(output)?.[1]
+  await until(() => address() !== undefined || isOver, { what: 'the API to listen', seconds: 30 })
+  const url = address()
+  if (url === undefined) throw new Error(`the API ended: ${output}`)
   return {
     url,
     get output() {
