@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
-const SCRIPT = join('deploy', 'compose', 'keep-backups.sh')
+const SCRIPT = 'deploy/compose/keep-backups.sh'
 
 const nameOf = (day: number): string => `weir-202611${String(day).padStart(2, '0')}T020000Z.dump.age`
 
@@ -19,10 +19,10 @@ function directory(t: TestContext, days: number, verified: number[] = []): strin
   return made
 }
 
+const script = (args: string[]) => spawnSync(SCRIPT, args, { encoding: 'utf8' })
+
 function keep(directory: string, ...args: string[]) {
-  const { status, stderr } = spawnSync(SCRIPT, [...args, directory], {
-    encoding: 'utf8',
-  })
+  const { status, stderr } = script([...args, directory])
   const files = readdirSync(directory)
   const days = files.filter((name) => name.endsWith('.age')).map((name) => Number(name.slice(11, 13)))
   return { status, stderr, files, days: days.sort((a, b) => a - b) }
@@ -61,6 +61,6 @@ test('wrong arguments delete nothing', (t) => {
   const at = directory(t, 3, [3])
   for (const args of [['--keep', '0'], ['--keep', '-1'], ['--keep', ''], ['--all'], ['elsewhere']])
     assert.deepEqual([keep(at, ...args).status, keep(at, ...args).days], [2, [1, 2, 3]], args.join(' '))
-  assert.equal(spawnSync(SCRIPT, []).status, 2)
-  assert.equal(spawnSync(SCRIPT, [join(at, 'none')]).status, 1)
+  assert.equal(script([]).status, 2)
+  assert.equal(script([join(at, 'none')]).status, 1)
 })
