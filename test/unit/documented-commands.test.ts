@@ -40,7 +40,7 @@ const commandsOf = (text: string): Documented[] =>
 const runsOf = (text: string): { service: string; args: string[] }[] =>
   [
     ...oneLine(text).matchAll(
-      new RegExp(String.raw`docker compose run --rm(?: --env \S+)* ([\w-]+)${UNTIL}`, 'g'),
+      new RegExp(String.raw`docker compose run --rm(?: --env \S+| --no-deps)* ([\w-]+)${UNTIL}`, 'g'),
     ),
   ].map(([, service, args]) => ({ service, args: wordsOf(args) }))
 
