@@ -171,6 +171,7 @@ next_of() {
     grafana_admin_password)
       echo 'docker compose exec -T grafana grafana cli admin reset-admin-password --password-from-stdin < secrets/grafana_admin_password'
       ;;
+    ca_crt) echo 'nothing; it is read for each new connection' ;;
     backup_recipients) echo 'nothing; the next backup is for them' ;;
     metrics_key | slack_webhook_url | pagerduty_routing_key | smtp_password) echo 'nothing; it is read when it is needed' ;;
     *) echo 'docker compose restart of the services that read it' ;;
