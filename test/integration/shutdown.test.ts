@@ -227,8 +227,9 @@ test('SIGTERM while Kafka accepts a connection and says nothing: the process end
   t.after(() => silent.close())
   const { port } = silent.address() as AddressInfo
   const settings = await testSettings(t, { SHUTDOWN_SECONDS: '2' })
+  const isAsked = once(silent, 'connection')
   const process = pipelineProcess(t, { ...settings, KAFKA_BROKERS: [`127.0.0.1:${port}`] })
-  await sleep(1500)
+  await isAsked
   const { code, seconds } = await terminated(process)
   assert.equal(code, 0, process.errors)
   assert.ok(seconds < 4, `${seconds} s`)

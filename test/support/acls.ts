@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import kafkajs, { type AclEntry, type Admin } from 'kafkajs'
+import { until } from '../harness.ts'
 
 const OPERATIONS = kafkajs.AclOperationTypes
 const RESOURCES = { '--topic': kafkajs.AclResourceTypes.TOPIC, '--group': kafkajs.AclResourceTypes.GROUP }
@@ -36,7 +37,19 @@ export function entriesOf(line: string): AclEntry[] {
   return entries
 }
 
-/** @throws when Kafka does not take them */
+const ANY = {
+  resourceType: kafkajs.AclResourceTypes.ANY,
+  resourcePatternType: kafkajs.ResourcePatternTypes.ANY,
+  operation: OPERATIONS.ANY,
+  permissionType: kafkajs.AclPermissionTypes.ANY,
+}
+
+/** Ends when they hold: the broker hears of them a moment after the controller has taken them. */
 export async function allow(admin: Admin, acl: AclEntry[]): Promise<void> {
   if (!(await admin.createAcls({ acl }))) throw new Error('the ACLs were not made')
+  const all = new Set(acl.map((entry) => JSON.stringify(entry))).size
+  await until(
+    async () => (await admin.describeAcls(ANY)).resources.flatMap(({ acls }) => acls).length >= all,
+    { what: `${all} ACLs` },
+  )
 }
