@@ -10,7 +10,6 @@ import { refuseOtherMethods } from './methods.ts'
 import { createApiMetrics, nameRoutes } from './metrics.ts'
 import { observe } from './observe.ts'
 import { pageRoutes } from './pages/routes.ts'
-import { invalid } from './parameters.ts'
 import { Problem, problemHandler, respond } from './problems.ts'
 import { accountRoutes } from './routes/accounts.ts'
 import { anomalyRoutes } from './routes/anomalies.ts'
@@ -23,6 +22,7 @@ import { registryRoutes } from './routes/registry.ts'
 import { statsRoutes } from './routes/stats.ts'
 import { createDatabase } from './sql/database.ts'
 import { createStream } from './stream/create.ts'
+import { invalid } from './validation.ts'
 
 /**
  * The whole HTTP side as one function from Request to Response; it opens no socket.

@@ -68,7 +68,7 @@ export function crossOrigin(settings: Settings): MiddlewareHandler<Env> {
   return cors({
     origin: any ? '*' : origins,
     allowMethods: ['GET', 'HEAD', 'POST', 'PUT'],
-    allowHeaders: ['Content-Type', 'X-API-Key', 'If-Match', 'Last-Event-ID', 'X-Request-Id'],
+    allowHeaders: ['Content-Type', 'X-API-Key', 'Authorization', 'If-Match', 'Last-Event-ID', 'X-Request-Id'],
     exposeHeaders: ['ETag', 'RateLimit', 'RateLimit-Policy', 'Retry-After', 'X-Request-Id'],
     maxAge: 600,
   })

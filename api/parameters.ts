@@ -1,18 +1,14 @@
 import { z } from '@hono/zod-openapi'
-import type { Context } from 'hono'
-import { printable } from '../schemas/printable.ts'
 import { STATUSES } from '../schemas/transaction.ts'
-import type { Env } from './context.ts'
 import { TEXT_PATTERN } from './openapi/values.ts'
-import { type Fault, Problem } from './problems.ts'
 
-/** The forms of everything that callers send. Malformed JSON is 400, an invalid value 422. */
+/** The forms of everything that callers of the API send. Those of the pages are in `pages/forms.ts`. */
 
 const MAX_ID = 64
-const MAX_NOTE = 2000
+export const MAX_NOTE = 2000
 const MAX_BULK = 1000
 
-const noNul = (text: string): boolean => !text.includes('\0')
+export const noNul = (text: string): boolean => !text.includes('\0')
 
 /** PostgreSQL's text cannot hold NUL. Lengths are in characters, as JSON Schema counts them. */
 const textOf = (max: number, fault: string) =>
@@ -27,7 +23,7 @@ const id = (example: string) =>
     .refine((v) => v.length > 0, 'expected an id')
     .openapi({ minLength: 1, example })
 
-const integer = (min: number, max: number) =>
+export const integer = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d{1,15}$/, `expected an integer from ${min} to ${max}`)
@@ -35,7 +31,7 @@ const integer = (min: number, max: number) =>
     .pipe(z.number().min(min, `expected at least ${min}`).max(max, `expected at most ${max}`))
     .openapi({ type: 'integer', format: 'int32', minimum: min, maximum: max })
 
-const score = z
+export const score = z
   .string()
   .regex(/^\d*\.?\d+(e-?\d+)?$/i, 'expected a number from 0 to 1')
   .transform(Number)
@@ -47,10 +43,10 @@ const money = z
   .regex(/^\d{1,14}(\.\d{1,4})?$/, 'expected an amount such as 1250.00')
   .openapi({ maxLength: 19, pattern: '^[0-9]{1,14}(\\.[0-9]{1,4})?$' })
 
-const status = z.enum(STATUSES, { error: `expected one of ${STATUSES.join(', ')}` })
+export const status = z.enum(STATUSES, { error: `expected one of ${STATUSES.join(', ')}` })
 
 /** An instant, cut to the millisecond. Year 0 is ISO 8601 and unknown to PostgreSQL. */
-const instant = z.iso
+export const instant = z.iso
   .datetime({ offset: true, error: 'expected an ISO 8601 time with zone, e.g. 2026-11-24T09:30:00.000Z' })
   .transform((v) => new Date(v))
   .refine((v) => v.getUTCFullYear() >= 1 && v.getUTCFullYear() <= 9999, 'expected a year from 1 to 9999')
@@ -129,14 +125,15 @@ export const statusBody = z
   .strictObject({ new_status: status, note })
   .openapi('StatusChange', { example: { new_status: 'FRAUD', note: 'Called: not me.' } })
 
+export const rowVersion = z
+  .string()
+  .regex(/^\d{1,20}$/, 'expected the ETag without its quotes')
+  .openapi({ pattern: '^[0-9]{1,20}$', maxLength: 20 })
+
 const bulkItem = z.strictObject({
   transaction_id: id('T-1042'),
   timestamp: instant.optional(),
-  version: z
-    .string()
-    .regex(/^\d{1,20}$/, 'expected the ETag without its quotes')
-    .optional()
-    .openapi({ pattern: '^[0-9]{1,20}$', maxLength: 20 }),
+  version: rowVersion.optional(),
 })
 export const bulkBody = z
   .strictObject({
@@ -161,86 +158,3 @@ export const ifMatchHeader = z.object({
     example: '"48213"',
   }),
 })
-
-/** The filter of the queue's page; what waits for a decision unless told otherwise. */
-export const queueQuery = z.object({
-  status: z
-    .array(z.enum([...STATUSES, 'ALL'], { error: `expected one of ${STATUSES.join(', ')} or ALL` }))
-    .length(1)
-    .default(['NEW'])
-    .transform(([only]) => only),
-  min_score: score.default(0),
-  offset: integer(0, 1_000_000_000).default(0),
-})
-
-export const loginForm = z.object({ key: z.string({ error: 'expected the key' }).min(1).max(500) })
-
-/** The form of the pages: as {@link statusBody}, with where to go back to. */
-export const statusForm = z.object({
-  new_status: status,
-  note: z
-    .string()
-    .max(MAX_NOTE)
-    .refine(noNul)
-    .transform((v) => v.trim() || undefined)
-    .optional(),
-  timestamp: instant,
-  version: z.string().regex(/^\d{1,20}$/),
-  back: z.string().max(1000).optional(),
-})
-
-/** @throws Problem 422 that names each invalid parameter of the path */
-export function pathOf<S extends z.ZodType>(c: Context<Env>, schema: S): z.infer<S> {
-  return check(schema, c.req.param(), 'parameter')
-}
-
-/** @throws Problem 422 that names each invalid parameter; unknown ones are ignored */
-export function queryOf<S extends z.ZodType>(c: Context<Env>, schema: S): z.infer<S> {
-  const given: Record<string, string | string[]> = {}
-  for (const [name, values] of Object.entries(c.req.queries())) {
-    if (name === 'status') given.status = values.flatMap((v) => v.split(','))
-    else given[name] = values.length === 1 ? values[0] : values
-  }
-  return check(schema, given, 'parameter')
-}
-
-/** @throws Problem 422 with each invalid field */
-export async function formOf<S extends z.ZodType>(c: Context<Env>, schema: S): Promise<z.infer<S>> {
-  return check(schema, await c.req.parseBody().catch(() => ({})), 'pointer')
-}
-
-function check<S extends z.ZodType>(schema: S, value: unknown, where: 'pointer' | 'parameter'): z.infer<S> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  throw invalid(parsed.error, where)
-}
-
-/** Who sends more faults, or names of members that are longer, gets no longer answer for it. */
-const MOST_FAULTS = 100
-const MOST_NAME = 100
-
-/** The problem that names each invalid member of a body, or each invalid parameter; the first hundred of them. */
-export function invalid(error: z.core.$ZodError, where: 'pointer' | 'parameter'): Problem {
-  const faults = error.issues.flatMap((issue): Fault[] => {
-    const paths =
-      issue.code === 'unrecognized_keys' ? issue.keys.map((k) => [...issue.path, k]) : [issue.path]
-    const detail = issue.code === 'unrecognized_keys' ? 'is not a known member' : issue.message
-    return paths.map((path) =>
-      where === 'pointer' ? { pointer: pointer(path), detail } : { parameter: String(path[0]), detail },
-    )
-  })
-  const errors = faults.slice(0, MOST_FAULTS)
-  const texts = errors.map((e) => `${e.parameter ?? e.pointer?.replace(/^#\/?/, '')}: ${e.detail}`)
-  if (faults.length > errors.length) texts.push(`and ${faults.length - errors.length} more`)
-  return new Problem(422, texts.join('; '), { errors })
-}
-
-const pointer = (path: readonly PropertyKey[]): string => `#${path.map((p) => `/${nameOf(p)}`).join('')}`
-
-/** As it stands in a JSON pointer, but for what is too long or controls a terminal. */
-const nameOf = (key: PropertyKey): string => {
-  const name = String(key)
-  const shown =
-    name.length > MOST_NAME ? `${[...name.slice(0, 2 * MOST_NAME)].slice(0, MOST_NAME).join('')}…` : name
-  return printable(shown).replaceAll('~', '~0').replaceAll('/', '~1')
-}

@@ -98,14 +98,16 @@ export async function loadBare(
 
 /** `pg` and nothing else: no bounds, no probes. */
 function bareDatabase(pool: pg.Pool): Pick<Database, 'query' | 'transaction'> {
-  const query: Query = async (text, values) => (await pool.query(text, values)).rows
+  const query: Query = async (text, values, name) => (await pool.query({ text, values, name })).rows
   return {
     query,
     async transaction(work) {
       const client = await pool.connect()
       try {
         await client.query('BEGIN')
-        const result = await work(async (text, values) => (await client.query(text, values)).rows)
+        const result = await work(
+          async (text, values, name) => (await client.query({ text, values, name })).rows,
+        )
         await client.query('COMMIT')
         client.release()
         return result

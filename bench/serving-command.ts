@@ -16,11 +16,16 @@ export function servingCommand(): Command {
         'and how late. Uses KAFKA_BROKERS, SCHEMA_REGISTRY_URL and DATABASE_URL where set, else starts its own servers; ' +
         'makes a topic and a database of its own and deletes them.',
     )
-    .option('--rate <n>', 'records a second', wholeNumber(1), 50_000)
+    .option('--rate <n>', 'records a second', wholeNumber(1), 30_000)
     .option('--requests <n>', 'calls of the API a second', wholeNumber(1), 500)
     .option('--clients <n>', 'connections that they come over', wholeNumber(1), 10)
     .option('--seconds <n>', 'of each of the three phases: alone, beside, alone', wholeNumber(1), 20)
-    .option('--warm-up-seconds <n>', 'before the first one, of both', wholeNumber(0), 10)
+    .option(
+      '--warm-up-seconds <n>',
+      'before the first one, of both, then of records alone',
+      wholeNumber(0),
+      10,
+    )
     .option('--rows <n>', 'rows in the table', wholeNumber(2000), 10_000_000)
     .option('--anomalies <n>', 'anomalies among them', wholeNumber(1000), 1_000_000)
     .option('--accounts <n>', 'accounts that they are of', wholeNumber(1), 50_000)

@@ -22,7 +22,7 @@ export interface ServingOptions extends Omit<Sizes, 'clients'> {
   clients: number
   /** Of each phase. */
   seconds: number
-  /** Before the first one, of records and calls. */
+  /** Before the first one, of records and calls; then as long again of records alone, to catch up with what cold programs left. */
   warmUpSeconds: number
   /** Of the records, beside those that the table is of. */
   streamAccounts: number
@@ -38,7 +38,7 @@ const PHASES = ['alone', 'beside', 'alone'] as const
 export async function measureServing(options: ServingOptions): Promise<ServingReport> {
   const { rows, anomalies, accounts, clients, rate, requests, seconds, warmUpSeconds, progress } = options
   const host = describeHost(currentLoad())
-  const records = rate * (warmUpSeconds + seconds * PHASES.length + SLACK_SECONDS)
+  const records = rate * (2 * warmUpSeconds + seconds * PHASES.length + SLACK_SECONDS)
   const fill = (url: string) => fillTable(url, options)
   const scene = { ...options, accounts: options.streamAccounts, fill }
   const { phases, postgres } = await withScene(scene, records, async (at) => ({
@@ -64,9 +64,12 @@ async function measurePhases(scene: Scene, records: number, options: ServingOpti
   const serve = (seconds: number) =>
     loadAtRate(api, mix, next, { clients, seconds, requestsPerSecond: requests, signal })
 
-  const { order, sent } = scene.send({ records, rate, warmUpRecords: rate * warmUpSeconds })
+  const { order, sent } = scene.send({ records, rate, warmUpRecords: 2 * rate * warmUpSeconds })
   const since = () => monotonicMs() - order.begin
-  if (warmUpSeconds > 0) await Promise.all([serve(warmUpSeconds), sleep(warmUpSeconds * 1000)])
+  if (warmUpSeconds > 0) {
+    await Promise.all([serve(warmUpSeconds), sleep(warmUpSeconds * 1000)])
+    await sleep(warmUpSeconds * 1000, null, { signal })
+  }
   const found: (Omit<Phase, 'p50_ms' | 'p99_ms'> & { from: number; to: number })[] = []
   for (const kind of PHASES) {
     const [from, storedBefore] = [since(), scene.watch.stored]

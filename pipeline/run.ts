@@ -1,15 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { observeCertificates } from '../schemas/certificates.ts'
 import { type ConnectionOptions, withClient } from '../schemas/database.ts'
 import type { Logger } from '../schemas/log.ts'
 import type { Needed } from '../schemas/settings.ts'
 import { HOUR } from '../schemas/time.ts'
-import type { Batch } from './batch.ts'
 import { Committer } from './committer.ts'
 import type { Writers } from './decode/writers.ts'
 import { FatalError } from './errors.ts'
 import { loadRates } from './features/rates.ts'
+import { canBuildAhead } from './features/reference-day.ts'
 import { serveHealth } from './health.ts'
 import { createMetrics, type Metrics, nameDeciders } from './metrics.ts'
 import { loadActiveModel } from './models/store.ts'
@@ -20,6 +19,7 @@ import { storeRuleSet } from './rules/store.ts'
 import type { Source } from './source/source.ts'
 import { score } from './stages/score.ts'
 import { laneOf, store } from './stages/store.ts'
+import { allStored } from './store/all-stored.ts'
 import { keepCheckpoints } from './store/checkpointer.ts'
 import { CopyEncoder } from './store/copy-encoder.ts'
 import type { DeadLetters } from './store/dead-letters.ts'
@@ -136,11 +136,10 @@ export async function runStages(
         queryTimeoutMs: 300_000,
       },
       settings.LABEL_DELAY_DAYS,
-      (lastDay) => allStored(source, lastDay),
+      (lastDay) => allStored(source.owned(), lastDay),
       log,
     ),
-    // With a delay of a day what becomes known tomorrow is still coming.
-    canExpect: settings.LABEL_DELAY_DAYS > 1,
+    canExpect: canBuildAhead(settings.LABEL_DELAY_DAYS, settings.ALLOWED_LATENESS),
     log,
     closing: closing.signal,
   })
@@ -249,12 +248,3 @@ export async function runStages(
 
 const laneName = ({ application_name }: ConnectionOptions, lane: number): string =>
   `${application_name}-lane-${lane}`
-
-/**
- * Resolves once no batch of ours with event days up to `lastDay` is judged and not stored: one only meets such where
- * history comes faster than it happened. Those of partitions that were lost never will be.
- */
-async function allStored(source: Source, lastDay: number): Promise<void> {
-  const isOld = ({ references }: Batch) => references.keys().some((day) => day <= lastDay)
-  while ([...source.owned()].some(({ lost, judged }) => !lost && judged.some(isOld))) await sleep(5)
-}

@@ -28,6 +28,9 @@ const configuration = (options: ConnectionOptions): pg.ClientConfig => ({
   query_timeout: options.queryTimeoutMs,
   connectionTimeoutMillis: 5000,
   keepAlive: true,
+  // Estimates over the months' tables are high, and PostgreSQL would compile a plan for far longer than it runs. The URL's
+  // own options come instead of these.
+  options: '-c jit=off',
   types,
 })
 

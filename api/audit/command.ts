@@ -51,7 +51,7 @@ export function command(): Command {
         .addOption(
           new Option(
             '--format <format>',
-            'csv is for spreadsheets: a cell that could be a formula has a quote before it',
+            'csv is for spreadsheets: a cell that could be a formula has an apostrophe before it',
           )
             .choices(FORMATS)
             .default('ndjson'),

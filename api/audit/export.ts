@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { csvLine } from '../csv.ts'
 import type { Entry } from './entry.ts'
 
 export const FORMATS = ['ndjson', 'csv'] as const
@@ -23,8 +24,8 @@ const COLUMNS: readonly (keyof Entry)[] = [
 
 /** Writes rows to stdout as they come, no faster than they are read. */
 export async function exportEntries(pages: AsyncIterable<Entry[]>, format: Format): Promise<void> {
-  if (format === 'csv') await write(`${COLUMNS.join(',')}\r\n`)
-  const lineOf = format === 'csv' ? csvLine : jsonOf
+  if (format === 'csv') await write(csvLine(COLUMNS))
+  const lineOf = format === 'csv' ? cellsOf : jsonOf
   for await (const page of pages) await write(page.map(lineOf).join(''))
 }
 
@@ -44,11 +45,4 @@ export const printedDetails = (entry: Entry): Record<string, unknown> => ({
   details_text: entry.details,
 })
 
-const csvLine = (entry: Entry): string => `${COLUMNS.map((name) => cell(entry[name])).join(',')}\r\n`
-
-/** RFC 4180. What a spreadsheet would take for a formula gets a quote before it: notes are written by people. */
-function cell(value: string | null): string {
-  if (value === null) return ''
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
-}
+const cellsOf = (entry: Entry): string => csvLine(COLUMNS.map((name) => entry[name]))

@@ -7,7 +7,16 @@ import type { Env } from '../context.ts'
 const ASSETS = {
   'weir.css': {
     type: 'text/css; charset=utf-8',
-    files: ['base.css', 'controls.css', 'marks.css', 'tables.css', 'detail.css', 'narrow.css'],
+    files: [
+      'base.css',
+      'frame.css',
+      'controls.css',
+      'marks.css',
+      'tables.css',
+      'detail.css',
+      'narrow.css',
+      'phone.css',
+    ],
   },
   'queue.js': { type: 'text/javascript; charset=utf-8', files: ['queue.js'] },
   'weir.svg': { type: 'image/svg+xml', files: ['weir.svg'] },

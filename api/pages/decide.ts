@@ -4,7 +4,7 @@ import type { VersionedItem } from '../sql/items.ts'
 import type { Html } from './layout.ts'
 
 /** What an analyst may decide, with the key that the script gives to it. */
-const DECISIONS: readonly { status: Status; word: string; key: string }[] = [
+export const DECISIONS: readonly { status: Status; word: string; key: string }[] = [
   { status: 'INVESTIGATED', word: 'Investigate', key: 'i' },
   { status: 'FRAUD', word: 'Fraud', key: 'f' },
   { status: 'DISMISSED', word: 'Dismiss', key: 'd' },

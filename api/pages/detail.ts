@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import type { Item, VersionedItem } from '../sql/items.ts'
 import type { StatusEntry } from '../sql/statuses.ts'
 import { decideForm, detailPath, READ_ONLY } from './decide.ts'
-import { featuresOf } from './features.ts'
+import { featureGroupsOf } from './features.ts'
 import {
   channelWord,
   dayAndTime,
@@ -41,8 +41,8 @@ ${decision(item, mayDecide)}
 ${historyCard(history)}
 </div>
 </div>
-${features(item)}
-${account(item, timeline)}`,
+${account(item, timeline)}
+${features(item)}`,
   })
 
 function facts(item: VersionedItem): Html {
@@ -82,19 +82,25 @@ ${
 }</section>`
 
 const historyCard = (history: StatusEntry[]): Html => html`<section class="card"><h2>History</h2>
-${history.length === 0 ? html`<p class="muted">No decision so far.</p>` : ''}
-<ol class="history">${history.map((entry) => {
+${history.length === 0 ? html`<p class="muted">No decision so far.</p>` : html`<ol class="history">${history.map(historyEntry)}</ol>`}
+</section>`
+
+function historyEntry(entry: StatusEntry): Html {
   const { day, time } = dayAndTime(entry.changed_at)
   return html`<li>${statusWord(entry.previous_status)} → <b>${statusWord(entry.new_status)}</b>
 <small><time datetime="${entry.changed_at}">${day}, ${time} UTC</time> · ${entry.actor}</small>${entry.note ? html`<p>${entry.note}</p>` : ''}</li>`
-})}</ol></section>`
+}
 
 function features(item: VersionedItem): Html {
-  const entries = featuresOf(item)
-  if (entries.length === 0) return html``
-  return html`<section class="card"><h2>The account at that time</h2><dl class="features">${entries.map(
-    ({ name, label, text }) => html`<div><dt title="${name}">${label}</dt><dd>${text}</dd></div>`,
-  )}</dl><p class="muted">Amounts here are in the base currency.</p></section>`
+  const groups = featureGroupsOf(item)
+  if (groups.length === 0) return html``
+  return html`<section class="card features"><h2>The account at that time</h2>
+<p class="muted">Amounts here are in the base currency.</p>${groups.map(
+    (group) =>
+      html`<h3>${group.title}</h3><dl class="facts">${group.features.map(
+        ({ name, label, text }) => html`<div><dt title="${name}">${label}</dt><dd>${text}</dd></div>`,
+      )}</dl>`,
+  )}</section>`
 }
 
 const account = (item: VersionedItem, timeline: Item[] | null): Html => html`<section class="card">
@@ -113,12 +119,12 @@ const timelineTable = (
 function timelineRow(entry: Item, current: boolean): Html {
   const { day, time } = dayAndTime(entry.timestamp)
   return html`<tr${current ? html` class="current" aria-current="true"` : ''}>
-<td><time datetime="${entry.timestamp}">${day}, ${time}</time></td>
-<td class="number">${money(entry.amount)} <small>${entry.currency}</small></td>
-<td>${entry.merchant_id ?? '–'} <small>${entry.merchant_category}</small></td>
-<td>${entry.location || '–'}</td>
-<td>${channelWord(entry.channel)}</td>
-<td>${scoreText(entry.score)}</td>
-<td>${entry.status ? statusBadge(entry.status, statusWord(entry.status)) : ''}</td>
+<td class="c-time"><time datetime="${entry.timestamp}">${day}, ${time}</time></td>
+<td class="c-amount number">${money(entry.amount)} <small>${entry.currency}</small></td>
+<td class="c-merchant">${entry.merchant_id ?? '–'} <small>${entry.merchant_category}</small></td>
+<td class="c-location">${entry.location || '–'}</td>
+<td class="c-channel">${channelWord(entry.channel)}</td>
+<td class="c-score">${scoreText(entry.score)}</td>
+<td class="c-status">${entry.status ? statusBadge(entry.status, statusWord(entry.status)) : ''}</td>
 </tr>`
 }

@@ -1,5 +1,5 @@
 import type { Item } from '../sql/items.ts'
-import { FEATURE_WORDS, type Unit } from './feature-words.ts'
+import { FEATURE_GROUPS, type Unit } from './feature-words.ts'
 import { words } from './format.ts'
 
 /** A feature as people read it. */
@@ -10,17 +10,26 @@ export interface ShownFeature {
   text: string
 }
 
-/** Those of an anomaly in the order of their words; what has none comes last, as it is called. */
-export function featuresOf(item: Item): ShownFeature[] {
-  const features = item.features ?? {}
-  const names = [
-    ...Object.keys(FEATURE_WORDS).filter((name) => Object.hasOwn(features, name)),
-    ...Object.keys(features).filter((name) => !Object.hasOwn(FEATURE_WORDS, name)),
-  ]
-  return names.map((name) => {
-    const known = Object.hasOwn(FEATURE_WORDS, name) ? FEATURE_WORDS[name] : undefined
-    return { name, label: known?.label ?? words(name), text: textOf(features[name], known?.unit) }
-  })
+interface ShownGroup {
+  title: string
+  features: ShownFeature[]
+}
+
+/** Those of an anomaly, by their groups; what has no words comes last, as it is called. */
+export function featureGroupsOf({ features }: Pick<Item, 'features'>): ShownGroup[] {
+  const rest = new Map(Object.entries(features ?? {}))
+  const take = (name: string, label: string, unit?: Unit): ShownFeature[] => {
+    if (!rest.has(name)) return []
+    const text = textOf(rest.get(name), unit)
+    rest.delete(name)
+    return [{ name, label, text }]
+  }
+  const groups = FEATURE_GROUPS.map(({ title, words }) => ({
+    title,
+    features: Object.entries(words).flatMap(([name, { label, unit }]) => take(name, label, unit)),
+  }))
+  groups.at(-1)!.features.push(...[...rest.keys()].flatMap((name) => take(name, words(name))))
+  return groups.filter((group) => group.features.length > 0)
 }
 
 type Value = NonNullable<Item['features']>[string]

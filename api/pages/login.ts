@@ -19,7 +19,7 @@ ${refusal ? html`<p class="notice" role="alert">${refusal}</p>` : form(fault)}
 
 const form = (
   fault: string | undefined,
-): Html => html`<p class="muted">Enter the API key to open the queue of anomalies.</p>
+): Html => html`<p class="muted">Enter your API key to open the queue of anomalies.</p>
 <form method="post" action="/login" class="stack">
 <input type="text" name="username" value="weir" autocomplete="username" hidden>
 <label for="key">API key</label>

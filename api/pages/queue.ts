@@ -2,7 +2,7 @@ import { html } from 'hono/html'
 import { STATUSES } from '../../schemas/transaction.ts'
 import type { VersionedItem } from '../sql/items.ts'
 import { assetPath } from './assets.ts'
-import { decideForm, detailPath, READ_ONLY } from './decide.ts'
+import { DECISIONS, decideForm, detailPath, READ_ONLY } from './decide.ts'
 import {
   channelWord,
   dayAndTime,
@@ -56,7 +56,7 @@ ${filters(page.filter)}
 ${page.items.length === 0 ? nothing(page.filter) : table(page)}
 ${pager(page)}
 </div>
-<p class="muted keys" id="keys" hidden>With a row in focus: <kbd>j</kbd> <kbd>k</kbd> next and previous, <kbd>Enter</kbd> open${page.mayDecide ? html`, <kbd>i</kbd> investigate, <kbd>f</kbd> fraud, <kbd>d</kbd> dismiss` : ''}.</p>`,
+${keys(page)}`,
   })
 
 const filters = (filter: QueueFilter): Html => html`<div class="filters">
@@ -75,9 +75,35 @@ const filters = (filter: QueueFilter): Html => html`<div class="filters">
 </div>`
 
 const nothing = (filter: QueueFilter): Html => html`<div class="empty card">
-<p><b>${filter.status === 'NEW' ? 'Nothing waits for a decision.' : 'Nothing here.'}</b></p>
-<p class="muted">${filter.offset > 0 ? html`<a href="${queuePath({ ...filter, offset: 0 })}">To the first page</a>` : 'New anomalies appear by themselves, the riskiest first.'}</p>
+<p><b>${nothingOf(filter)}</b></p>
+<p class="muted">${wayOut(filter)}</p>
 </div>`
+
+function nothingOf({ status, min_score, offset }: QueueFilter): string {
+  if (offset > 0) return 'Nothing on this page.'
+  const what = status === 'NEW' ? 'Nothing waits for a decision' : 'Nothing here'
+  return min_score > 0 ? `${what} with a score of ${min_score} or more.` : `${what}.`
+}
+
+function wayOut(filter: QueueFilter): Html {
+  const { min_score, offset } = filter
+  if (offset > 0) return html`<a href="${queuePath({ ...filter, offset: 0 })}">To the first page</a>`
+  if (min_score > 0) return html`<a href="${queuePath({ ...filter, min_score: 0 })}">Show any score</a>`
+  return html`New anomalies appear by themselves, the riskiest first.`
+}
+
+/** What the script's keys do; it shows this. */
+const keys = ({ filter, mayDecide }: QueuePage): Html =>
+  html`<p class="muted keys" id="keys" hidden><kbd>j</kbd> <kbd>k</kbd> next and previous row, <kbd>Enter</kbd> open it${
+    mayDecide
+      ? DECISIONS.filter(({ status }) => status !== filter.status).map(
+          ({ key, word }) => html`, <kbd>${key}</kbd> ${word.toLowerCase()}`,
+        )
+      : ''
+  }.</p>`
+
+/** Whether rows may have different ones. */
+const hasStatuses = ({ status }: QueueFilter): boolean => status === 'ALL'
 
 const table = ({
   filter,
@@ -85,12 +111,13 @@ const table = ({
   mayDecide,
 }: QueuePage): Html => html`<div class="scroll"><table class="queue">
 <caption class="hidden">Anomalies, the riskiest first</caption>
-<thead><tr><th scope="col">Score</th><th scope="col">Time (UTC)</th><th scope="col">Account</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Main reason</th><th scope="col">Status</th>${mayDecide ? html`<th scope="col"><span class="hidden">Decide</span></th>` : ''}</tr></thead>
+<thead><tr><th scope="col">Score</th><th scope="col">Time (UTC)</th><th scope="col">Account</th><th scope="col" class="number">Amount</th><th scope="col">Merchant</th><th scope="col">Location</th><th scope="col">Main reason</th>${hasStatuses(filter) ? html`<th scope="col">Status</th>` : ''}${mayDecide ? html`<th scope="col"><span class="hidden">Decide</span></th>` : ''}</tr></thead>
 <tbody>${items.map((item) => row(item, filter, mayDecide))}</tbody>
 </table></div>`
 
 function row(item: VersionedItem, filter: QueueFilter, mayDecide: boolean): Html {
   const { day, time } = dayAndTime(item.timestamp)
+  const reason = mainReason(item)
   const others = reasonsOf(item).length - 1
   return html`<tr data-key="${item.transaction_id} ${item.timestamp}">
 <td class="c-score">${scoreBar(item.score, severity(item.score), scoreText(item.score))}</td>
@@ -99,8 +126,8 @@ function row(item: VersionedItem, filter: QueueFilter, mayDecide: boolean): Html
 <td class="c-amount number">${money(item.amount)} <small>${item.currency}</small></td>
 <td class="c-merchant cut" title="${item.merchant_id ?? ''}">${item.merchant_id ?? '–'}<small>${item.merchant_category}</small></td>
 <td class="c-location cut" title="${item.location}">${item.location || '–'}<small>${channelWord(item.channel)}</small></td>
-<td class="c-reason"><a href="${detailPath(item)}">${mainReason(item)}</a>${others > 0 ? html` <small>+${others} more</small>` : ''}</td>
-<td class="c-status">${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</td>
+<td class="c-reason"><a href="${detailPath(item)}" title="${reason}">${reason}</a>${others > 0 ? html` <small>+${others} more ${others === 1 ? 'reason' : 'reasons'}</small>` : ''}</td>
+${hasStatuses(filter) ? html`<td class="c-status">${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</td>` : ''}
 ${mayDecide ? html`<td class="c-decide">${decideForm(item, queuePath(filter))}</td>` : ''}
 </tr>`
 }

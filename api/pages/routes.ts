@@ -1,31 +1,24 @@
 import { type Context, Hono } from 'hono'
 import type { z } from 'zod'
 import type { Logger } from '../../schemas/log.ts'
-import { clientAddress, requestSite } from '../auth/client.ts'
+import { clientAddress } from '../auth/client.ts'
 import { type Guard, requireSameSite } from '../auth/guard.ts'
 import { hasScope, requireScope } from '../auth/scopes.ts'
 import { loginRefusal, type Sessions } from '../auth/session.ts'
 import type { ApiSettings, Env } from '../context.ts'
 import type { Limits } from '../limits.ts'
-import {
-  formOf,
-  loginForm,
-  pathOf,
-  queryOf,
-  queueQuery,
-  statusForm,
-  timeQuery,
-  transactionPath,
-} from '../parameters.ts'
-import { Problem } from '../problems.ts'
+import { timeQuery, transactionPath } from '../parameters.ts'
 import { requireDone, unknownAnomaly } from '../routes/anomalies.ts'
 import { findAnomaly, listAnomalies } from '../sql/anomalies.ts'
 import type { Database } from '../sql/database.ts'
 import { changeStatus, statusHistory } from '../sql/statuses.ts'
+import { formOf, pathOf, queryOf } from '../validation.ts'
 import { assetRoutes } from './assets.ts'
 import { detailPage } from './detail.ts'
+import { queueQuery, statusForm } from './forms.ts'
 import { loginPage } from './login.ts'
 import { queuePage } from './queue.ts'
+import { sessionRoutes } from './session-routes.ts'
 import { timelineInTime } from './timeline.ts'
 
 interface PageDeps {
@@ -47,11 +40,13 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
   const production = settings.NODE_ENV === 'production'
   const pages = new Hono<Env>()
   pages.route('/', assetRoutes())
+  pages.route('/', sessionRoutes(guard, sessions, production))
 
   pages.get('/', async (c) => {
     const caller = await sessions.read(c)
     await limits.consume(c, 'read', caller?.bucket ?? `address:${clientAddress(c)}`)
     if (caller === undefined) return c.html(loginPage({ refusal: loginRefusal(c, production) }))
+    c.set('caller', caller)
     requireScope(caller, 'read')
     const filter = queryOf(c, queueQuery)
     const status = filter.status === 'ALL' ? undefined : [filter.status]
@@ -66,29 +61,6 @@ export function pageRoutes(deps: PageDeps): Hono<Env> {
     return c.html(
       queuePage({ filter, items: items.slice(0, PAGE_SIZE), pageSize: PAGE_SIZE, more, mayDecide }),
     )
-  })
-
-  pages.post('/login', async (c) => {
-    const refusal = loginRefusal(c, production)
-    if (refusal !== undefined) return c.html(loginPage({ refusal }), 403)
-    if (requestSite(c) === 'cross') throw new Problem(403, 'Log in from the page of this server.')
-    const { key } = await formOf(c, loginForm)
-    try {
-      const known = await guard.tryKey(c, key)
-      requireScope(known.caller, 'read')
-      sessions.begin(c, known)
-    } catch (error) {
-      if (error instanceof Problem && (error.status === 401 || error.status === 403))
-        return c.html(loginPage({ fault: error.message }), error.status)
-      throw error
-    }
-    return c.redirect('/', 303)
-  })
-
-  pages.post('/logout', (c) => {
-    requireSameSite(c)
-    sessions.end(c)
-    return c.redirect('/', 303)
   })
 
   pages.get('/anomalies/:transaction_id', async (c) => {

@@ -53,4 +53,4 @@ export const accountTransactions = (
   limit: number,
   after = NEWEST,
 ): Promise<TimelineItem[]> =>
-  query<TimelineItem>(TIMELINE, [accountId, limit, after.exact_time, after.transaction_id])
+  query<TimelineItem>(TIMELINE, [accountId, limit, after.exact_time, after.transaction_id], 'timeline')

@@ -25,7 +25,8 @@ export type Order = 'score' | 'loss'
 export type Given = (value: unknown) => string
 
 /** As in the index. */
-const TERMS = 'anomaly_terms(t.account_id, t.merchant_id, t.merchant_category, t.alert_reason, t.reasons)'
+export const TERMS =
+  'anomaly_terms(t.account_id, t.merchant_id, t.merchant_category, t.alert_reason, t.reasons)'
 
 /** What a row `t` of `transactions` must be, without its status. */
 export function conditionsOf(filter: AnomalyFilter, given: Given): string[] {

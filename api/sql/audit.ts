@@ -1,14 +1,12 @@
 import type { Entry } from '../audit/entry.ts'
 import type { Query } from './database.ts'
+import { exactIsoTime } from './items.ts'
 
 const PAGE = 1000
 
-const exactTime = (column: string): string =>
-  `to_char(a.${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS ${column}`
-
 const COLUMNS = `
-  a.seq::text, a.id::text, ${exactTime('changed_at')}, a.actor, a.action, a.details::text, a.transaction_id,
-  ${exactTime('timestamp')}, a.previous_status, a.new_status, a.note, a.request_id,
+  a.seq::text, a.id::text, ${exactIsoTime('a.changed_at')} AS changed_at, a.actor, a.action, a.details::text, a.transaction_id,
+  ${exactIsoTime('a.timestamp')} AS timestamp, a.previous_status, a.new_status, a.note, a.request_id,
   encode(a.previous_hash, 'hex') AS previous_hash, encode(a.hash, 'hex') AS hash`
 
 export interface Head {

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { createClientLike } from '../../schemas/database.ts'
+import { within } from './within.ts'
 
 /**
  * The API's way to PostgreSQL: every query is bounded in time and every failure is one of two kinds, so that a
@@ -16,7 +17,15 @@ export class TooSlow extends Error {
   override readonly name = 'TooSlow'
 }
 
-export type Query = <R extends pg.QueryResultRow>(text: string, values?: unknown[]) => Promise<R[]>
+/**
+ * @param name of a statement that each connection plans once only, instead of for every call: for constant texts whose
+ *   best plan hangs on no value. Over the months' tables and their indexes, planning takes longer than looking one row up.
+ */
+export type Query = <R extends pg.QueryResultRow>(
+  text: string,
+  values?: unknown[],
+  name?: string,
+) => Promise<R[]>
 
 export interface Database {
   /** @throws Unavailable, TooSlow, or PostgreSQL's own error */
@@ -68,22 +77,22 @@ export function createDatabase(pool: pg.Pool, statementTimeoutMs: number): Datab
     }
   }
 
-  const query: Query = (text, values) => withConnection((run) => run(text, values))
+  const query: Query = (text, values, name) => withConnection((run) => run(text, values, name))
 
   return {
     query,
     transaction: (work) => withConnection((run) => inTransaction(run, work)),
     check: async () => {
-      await within(CHECK_MS, query(`SELECT 'transactions'::regclass`))
+      await within(CHECK_MS, query(`SELECT 'transactions'::regclass`), () => noAnswer(CHECK_MS))
     },
   }
 }
 
 const queryOn =
   (client: pg.PoolClient, longestMs: number): Query =>
-  async (text, values) => {
+  async (text, values, name) => {
     try {
-      return (await within(longestMs, client.query(text, values))).rows
+      return (await within(longestMs, client.query({ text, values, name }), () => noAnswer(longestMs))).rows
     } catch (error) {
       throw classify(error as Error)
     }
@@ -107,7 +116,7 @@ async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
     throw new Unavailable('too many calls wait for a connection')
   const connecting = pool.connect()
   try {
-    return await within(CONNECT_MS, connecting)
+    return await within(CONNECT_MS, connecting, () => noAnswer(CONNECT_MS))
   } catch (cause) {
     connecting.then(
       (client) => client.release(),
@@ -131,7 +140,7 @@ function watchSilence(reachable: () => Promise<boolean>): { broken: Promise<neve
 function createProbe(pool: pg.Pool): () => Promise<boolean> {
   let asking: Promise<boolean> | undefined
   return () => {
-    asking ??= within(PROBE_MS, ask(pool))
+    asking ??= within(PROBE_MS, ask(pool), () => noAnswer(PROBE_MS))
       // A refusal is an answer: somebody is there.
       .catch((error) => error instanceof pg.DatabaseError)
       .finally(() => {
@@ -157,12 +166,4 @@ function classify(error: Error): Error {
   return PASSING.test(error.code ?? '') ? new Unavailable('the database refuses', { cause: error }) : error
 }
 
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Unavailable(`no answer within ${ms} ms`)), ms)
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+const noAnswer = (ms: number): Unavailable => new Unavailable(`no answer within ${ms} ms`)

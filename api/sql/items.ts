@@ -48,6 +48,10 @@ export interface VersionedItem extends Item {
 export const isoTime = (column: string): string =>
   `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
+/** As {@link isoTime}, with microseconds. */
+export const exactIsoTime = (column: string): string =>
+  `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+
 /** The select list of an {@link Item} from `transactions t`. */
 export const ITEM = `
   t.transaction_id, t.account_id, ${isoTime('t.timestamp')} AS timestamp, t.amount, t.currency, t.merchant_id,
@@ -84,10 +88,27 @@ export const VERSION = 't.xmin::text AS version'
 /**
  * The condition on an event time given to the millisecond; rows written by others may have microseconds.
  * Keeps the planner able to leave out the other months.
- * @param parameter e.g. `$2`, a timestamptz or null for any time
+ * @param parameter e.g. `$2`, a timestamptz
  */
 export const atTime = (parameter: string): string =>
-  `(${parameter}::timestamptz IS NULL OR (t.timestamp >= ${parameter} AND t.timestamp < ${parameter}::timestamptz + interval '1 millisecond'))`
+  `t.timestamp >= ${parameter} AND t.timestamp < ${parameter}::timestamptz + interval '1 millisecond'`
+
+/** A condition on `transactions t`, its values, and a name that tells it from the other ones in a statement's name. */
+export interface Which {
+  sql: string
+  values: string[]
+  name: string
+}
+
+/** The anomalies with an id, of one event time where it is given: one statement for both would be planned for neither. */
+export const anomaliesWithId = (transactionId: string, timestamp: string | undefined): Which =>
+  timestamp === undefined
+    ? { sql: 't.transaction_id = $1 AND t.is_anomaly', values: [transactionId], name: 'by-id' }
+    : {
+        sql: `t.transaction_id = $1 AND t.is_anomaly AND ${atTime('$2')}`,
+        values: [transactionId, timestamp],
+        name: 'by-id-and-time',
+      }
 
 /** The event time with its microseconds, as text that compares as the time does. */
-export const EXACT_TIME = `to_char(t.timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS exact_time`
+export const EXACT_TIME = `${exactIsoTime('t.timestamp')} AS exact_time`

@@ -31,6 +31,7 @@ export async function labelByStatus(query: Query, verdict: Verdict): Promise<voi
     `INSERT INTO labels (transaction_id, timestamp, is_fraud, origin, known_at)
      VALUES ($1, $2, ${isTakenBack ? OTHERS_WORD : '$4::boolean'}, $3, clock_timestamp())`,
     [transaction_id, exact_time, ANALYST_ORIGIN + actor, isTakenBack ? ANALYST_ORIGIN : isFraud],
+    isTakenBack ? 'take-label-back' : 'label',
   )
 }
 

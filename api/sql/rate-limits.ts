@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Logger } from '../../schemas/log.ts'
+import { within } from './within.ts'
 
 /** Longest wait for the counts: each call to the API waits for them before anything else. */
 const ANSWER_MS = 500
@@ -23,7 +24,8 @@ export function sharedCounts(pool: pg.Pool, log: Logger): SharedCounts {
       if (performance.now() < awayUntil) throw new Error('the shared counts were away a moment ago')
       try {
         // The pool closes a connection on which nothing came back.
-        return await withinAnswer(pool.query({ ...statement, query_timeout: ANSWER_MS } as pg.QueryConfig))
+        const answer = pool.query({ ...statement, query_timeout: ANSWER_MS } as pg.QueryConfig)
+        return await within(ANSWER_MS, answer, () => new Error(`no answer within ${ANSWER_MS} ms`))
       } catch (error) {
         if (performance.now() > awayUntil) {
           log.warn({ err: error }, 'calls are counted by this process alone for a moment')
@@ -32,16 +34,5 @@ export function sharedCounts(pool: pg.Pool, log: Logger): SharedCounts {
         throw error
       }
     },
-  }
-}
-
-async function withinAnswer<T>(query: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS} ms`)), ANSWER_MS)
-  try {
-    return await Promise.race([query, late])
-  } finally {
-    clearTimeout(timer)
-    query.catch(() => {})
   }
 }

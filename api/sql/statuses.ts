@@ -1,6 +1,6 @@
 import type { Status } from '../../schemas/transaction.ts'
 import type { Database, Query } from './database.ts'
-import { atTime, isoTime, VERSION } from './items.ts'
+import { anomaliesWithId, atTime, EXACT_TIME, isoTime, VERSION } from './items.ts'
 import { labelByStatus } from './labels.ts'
 
 export interface StatusChange {
@@ -46,12 +46,12 @@ interface Locked {
 }
 
 async function lock(query: Query, change: StatusChange): Promise<Locked | undefined> {
+  const which = anomaliesWithId(change.transaction_id, change.timestamp)
   const [row] = await query<Locked>(
-    `SELECT to_char(t.timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS exact_time,
-            coalesce(t.status, 'NEW') AS status, ${VERSION}
-     FROM transactions t WHERE t.transaction_id = $1 AND t.is_anomaly AND ${atTime('$2')}
-     ORDER BY t.timestamp DESC LIMIT 1 FOR UPDATE`,
-    [change.transaction_id, change.timestamp ?? null],
+    `SELECT ${EXACT_TIME}, coalesce(t.status, 'NEW') AS status, ${VERSION}
+     FROM transactions t WHERE ${which.sql} ORDER BY t.timestamp DESC LIMIT 1 FOR UPDATE`,
+    which.values,
+    `lock-${which.name}`,
   )
   return row
 }
@@ -71,6 +71,7 @@ export async function writeStatus(query: Query, change: StatusChange, row: Locke
     `UPDATE transactions SET status = $3 WHERE transaction_id = $1 AND timestamp = $2
      RETURNING pg_current_xact_id()::xid::text AS version`,
     [change.transaction_id, row.exact_time, change.new_status],
+    'write-status',
   )
   const { exact_time, status: previous_status } = row
   await labelByStatus(query, { ...change, exact_time, previous_status })
@@ -91,6 +92,7 @@ export async function auditStatus(query: Query, change: StatusChange, row: Locke
       change.actor,
       change.request_id,
     ],
+    'audit-status',
   )
 }
 
@@ -113,5 +115,6 @@ export function statusHistory(
     `SELECT t.previous_status, t.new_status, t.note, t.actor, ${isoTime('t.changed_at')} AS changed_at
      FROM status_audit t WHERE t.transaction_id = $1 AND ${atTime('$2')} ORDER BY t.seq DESC LIMIT 100`,
     [transactionId, timestamp],
+    'status-history',
   )
 }

@@ -1,8 +1,9 @@
 import { type Context, Hono } from 'hono'
 import type { Guard } from '../auth/guard.ts'
 import type { Env } from '../context.ts'
-import { anomalyQuery, queryOf } from '../parameters.ts'
+import { anomalyQuery } from '../parameters.ts'
 import { Problem } from '../problems.ts'
+import { queryOf } from '../validation.ts'
 import { type Cursor, parseCursor } from './cursor.ts'
 import type { Hub } from './hub.ts'
 

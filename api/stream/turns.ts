@@ -4,11 +4,11 @@ import type { Query } from '../sql/database.ts'
 export function takingTurns(query: Query, atOnce: number): Query {
   let free = atOnce
   const waiting: (() => void)[] = []
-  return async (text, values) => {
+  return async (...statement) => {
     if (free > 0) free--
     else await new Promise<void>((resolve) => waiting.push(resolve))
     try {
-      return await query(text, values)
+      return await query(...statement)
     } finally {
       const next = waiting.shift()
       if (next === undefined) free++

@@ -16,6 +16,8 @@ export const SLAB_BITS = 20
 const SLAB = 2 ** SLAB_BITS
 export const SLAB_MASK = SLAB - 1
 const PAGES_OF_SLAB = SLAB / PAGE
+/** An address is a number of 32 bits. */
+const MOST_SLABS = 2 ** (32 - SLAB_BITS)
 
 /** The same memory, seen as numbers of different widths. */
 export interface Slab {
@@ -161,6 +163,8 @@ export class BlockPool {
 
   /** @returns its first page */
   #newSlab(doubles: number): number {
+    if (this.slabs.length === MOST_SLABS)
+      throw new RangeError('a partition has too many accounts: their states take 32 GiB')
     const slab = this.slabs.push(slabOf(new Float64Array(doubles))) - 1
     const numbers = NUMBERS * PAGES_OF_SLAB * (slab + 1)
     if (numbers > this.#pages.length) {

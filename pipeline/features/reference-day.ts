@@ -6,6 +6,13 @@ import { createMerchantState, foldEvent, type MerchantState, type MerchantStates
 export const RISK_DAYS = 30
 export const PLAIN_DAYS = 28
 
+/** From this hour of an event day on the next day's reference is built: a large one takes minutes, and all would wait. */
+export const BUILD_FROM_HOUR = 18
+
+/** Whether all that becomes known on a day has come at that hour of the day before. */
+export const canBuildAhead = (delayDays: number, latenessHours: number): boolean =>
+  24 * (delayDays - 2) + BUILD_FROM_HOUR >= latenessHours
+
 /** Counts by event day: {@link RISK_DAYS} days in turn, three numbers each: all, frauds, plain frauds. */
 export const COUNTS = 3 * RISK_DAYS
 export const countsAt = (merchant: number, day: number): number => merchant * COUNTS + (day % RISK_DAYS) * 3
@@ -63,6 +70,11 @@ export class ReferenceDay {
     this.#slacks = new Float64Array(frauds)
     for (let i = 0; i < merchants.length; i++) this.#index.set(merchants[i], i)
     this.#followFrauds()
+  }
+
+  /** One that only answers; see {@link ReferenceParts}. */
+  withoutCounts(): ReferenceDay {
+    return new ReferenceDay({ ...this.parts, counts: null })
   }
 
   /** Memory, about. */

@@ -17,7 +17,14 @@ export function takeRows(rows: number): Float64Array {
   return array.length === length ? array : array.subarray(0, length)
 }
 
-/** Gives an array back that nobody reads any more. */
+/** Gives an array back that nobody reads any more. Of more than there is room for the longest stay: who is slow has those. */
 export function giveRows(array: Float64Array): void {
-  if (array.length > 0 && spare.length < MOST_SPARE) spare.push(new Float64Array(array.buffer))
+  if (array.length === 0) return
+  const whole = new Float64Array(array.buffer)
+  if (spare.length < MOST_SPARE) {
+    spare.push(whole)
+    return
+  }
+  const shortest = spare.reduce((least, { length }, i) => (length < spare[least].length ? i : least), 0)
+  if (spare[shortest].length < whole.length) spare[shortest] = whole
 }

@@ -6,11 +6,17 @@ import { LEAF } from './trees.ts'
  * tree slow: each comparison is a branch that the processor guesses wrong half the time, and each step waits for the
  * one before. So each input is first replaced by the number of its column's thresholds that are not above it, which
  * makes a comparison the sign of a difference of integers; a leaf leads to itself, so that every walk has the same
- * length; and four trees are walked at a time.
+ * length; and four trees are walked at a time. That number is looked up by parts of the column's range, which leave a
+ * threshold or none to compare with.
  */
 export interface FastForest {
   /** Thresholds of each column, ascending, each once. */
   cuts: Float64Array[]
+  /** Of each column's range, cut into {@link PARTS} of one width: how many cuts lie in the parts before each. */
+  before: Uint16Array[]
+  /** Where each column's range begins, and its parts per unit. */
+  lowest: Float64Array
+  partsPerUnit: Float64Array
   /** A node: steps to its left child (13 bits), its column (3), the number of its threshold in cuts (16). */
   nodes: Int32Array
   /** Path length that ends at a leaf. */
@@ -29,6 +35,7 @@ const COLUMN_BITS = 3
 const CUT_BITS = 16
 const STEP_BITS = 13
 const NO_CUT = 2 ** CUT_BITS - 1
+const PARTS = 512
 
 /** @throws RangeError for a forest of more than 8 inputs, 65,534 thresholds of one, or 8,191 nodes a tree */
 export function layOut(
@@ -68,8 +75,22 @@ export function layOut(
   const steps = Uint8Array.from({ length: fours }, (_, four) =>
     Math.max(...Array.from(padded.subarray(four * 4, four * 4 + 4), height)),
   )
+  const lowest = Float64Array.from(cuts, (values) => values[0] ?? 0)
+  const partsPerUnit = Float64Array.from(cuts, (values, column) => {
+    const perUnit = PARTS / (values[values.length - 1] - lowest[column])
+    return Number.isFinite(perUnit) ? perUnit : 0
+  })
+  const before = cuts.map((values, column) => {
+    const counts = new Uint16Array(PARTS + 1)
+    for (const value of values) counts[partOf(value, lowest[column], partsPerUnit[column]) + 1]++
+    for (let part = 1; part <= PARTS; part++) counts[part] += counts[part - 1]
+    return counts
+  })
   return {
     cuts,
+    before,
+    lowest,
+    partsPerUnit,
     nodes,
     depth,
     roots: padded,
@@ -82,8 +103,15 @@ export function layOut(
 
 /** @returns the anomaly score of the paper, as rawScore does */
 export function fastRawScore(forest: FastForest, x: Float64Array): number {
-  const { cuts, nodes, depth, roots, steps, bins, trees, normal } = forest
-  for (let column = 0; column < cuts.length; column++) bins[column] = notAbove(cuts[column], x[column])
+  const { cuts, before, lowest, partsPerUnit, nodes, depth, roots, steps, bins, trees, normal } = forest
+  for (let column = 0; column < cuts.length; column++) {
+    const value = x[column]
+    const part = partOf(value, lowest[column], partsPerUnit[column])
+    // NaN is below nothing.
+    bins[column] = Number.isNaN(value)
+      ? cuts[column].length
+      : notAbove(cuts[column], value, before[column][part], before[column][part + 1])
+  }
   let sum = 0
   for (let four = 0; four < steps.length; four++) {
     let a = roots[4 * four]
@@ -109,10 +137,12 @@ export function fastRawScore(forest: FastForest, x: Float64Array): number {
   return 2 ** (-sum / trees / normal)
 }
 
-/** How many of the ascending values are not above x; all of them for NaN, which is below nothing. */
-function notAbove(values: Float64Array, x: number): number {
-  let low = 0
-  let high = values.length
+/** Never falls as x grows: so all thresholds of earlier parts are below x, and all of later ones above it. */
+const partOf = (x: number, lowest: number, partsPerUnit: number): number =>
+  Math.min(PARTS - 1, Math.max(0, (x - lowest) * partsPerUnit)) | 0
+
+/** How many of the ascending values are not above x, of which `low` are known not to be and those from `high` on to be. */
+function notAbove(values: Float64Array, x: number, low: number, high: number): number {
   while (low < high) {
     const middle = (low + high) >> 1
     if (values[middle] > x) high = middle

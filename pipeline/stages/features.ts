@@ -3,18 +3,16 @@ import type { Batch } from '../batch.ts'
 import { AHEAD } from '../features/account-states.ts'
 import { FEATURE_COUNT } from '../features/features.ts'
 import { fillMerchant, type References } from '../features/merchant-labels.ts'
+import { BUILD_FROM_HOUR } from '../features/reference-day.ts'
 import { takeRows } from '../features/row-arrays.ts'
-
-/** From this hour of an event day on the next day's reference is expected: a large one takes minutes, and all would wait. */
-const EXPECT_FROM = 18 * HOUR
 
 /** The stage: gives the batch the references of its transactions' days, waiting for those that are not loaded. */
 export function features(references: References): (batch: Batch) => Batch | Promise<Batch> {
   return function addFeatures(batch) {
     const missing = takeReferences(batch, references)
-    const newest = batch.transactions.at(-1)
-    if (newest !== undefined && newest.timestamp % DAY >= EXPECT_FROM)
-      references.expect?.(Math.floor(newest.timestamp / DAY) + 1)
+    const last = batch.transactions.at(-1)
+    if (last !== undefined && last.timestamp % DAY >= BUILD_FROM_HOUR * HOUR)
+      references.expect?.(Math.floor(last.timestamp / DAY) + 1)
     if (missing.length === 0) return computeFeatures(batch)
     // Before any state is touched: this one waits, and what is behind it with it.
     return loadReferences(batch, missing, references).then(() => computeFeatures(batch))

@@ -2,12 +2,12 @@ import type pg from 'pg'
 import { DAY } from '../../schemas/time.ts'
 import { emptyReference, MEMORY_DAYS, nextReferenceInSteps } from '../features/reference-builder.ts'
 import { decodeReference, encodeReference } from '../features/reference-codec.ts'
-import type { ReferenceDay } from '../features/reference-day.ts'
+import { BUILD_FROM_HOUR, type ReferenceDay } from '../features/reference-day.ts'
 import { knownBefore, newestLabel, readDayEvents, readLateEvents } from './label-queries.ts'
 
 /** The tables `reference_days` and `reference_day_pieces`. */
 
-const dateOf = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10)
+export const dateOf = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10)
 
 /** @returns null when it was not built yet; without its counts, since it only answers */
 export async function readReference(
@@ -44,21 +44,24 @@ export async function ensureReference(
     const seen = await newestLabel(client)
     const built = await alone(client, () => buildNext(client, day, delayDays, seen))
     if (built !== null) onBuilt?.(built)
+    if (built?.day === day) return built.withoutCounts()
+    if (built !== null) continue
     const reference = await readReference(client, day, delayDays)
     if (reference !== null) return reference
   }
 }
 
 /**
- * An event may claim a time to come, and what is built is kept for good: so no day after tomorrow is, nor one of which the
- * transactions that become known on it are still coming. The server's clock says, which all processes share.
+ * An event may claim a time to come, and what is built is kept for good: so tomorrow's is not before this evening, no
+ * later one is, nor one of which the transactions that become known on it are still coming. The server's clock says, which
+ * all processes share.
  */
 async function isAhead(client: pg.ClientBase, day: number, delayDays: number): Promise<boolean> {
-  const { rows } = await client.query<{ today: number }>(
-    `SELECT (now() AT TIME ZONE 'UTC')::date - date '1970-01-01' AS today`,
+  const { rows } = await client.query<{ today: number; hour: number }>(
+    `SELECT at::date - date '1970-01-01' AS today, extract(hour FROM at)::int AS hour FROM (SELECT now() AT TIME ZONE 'UTC') n(at)`,
   )
-  const [{ today }] = rows
-  return day > today + 1 || day - delayDays >= today
+  const [{ today, hour }] = rows
+  return day > (hour >= BUILD_FROM_HOUR ? today + 1 : today) || day - delayDays >= today
 }
 
 /**

@@ -1,11 +1,10 @@
 import { type ConnectionOptions, withClient } from '../../schemas/database.ts'
 import type { Logger } from '../../schemas/log.ts'
-import { DAY } from '../../schemas/time.ts'
 import { FatalError } from '../errors.ts'
 import type { References } from '../features/merchant-labels.ts'
 import type { ReferenceDay } from '../features/reference-day.ts'
 import { backOff, isWorthALine, reactionTo } from './reactions.ts'
-import { ensureReference } from './reference-days.ts'
+import { dateOf, ensureReference } from './reference-days.ts'
 import { endStopped, limitLockWaits } from './sql.ts'
 
 /**
@@ -14,6 +13,8 @@ import { endStopped, limitLockWaits } from './sql.ts'
  */
 const KEPT_BYTES = 64 * 1024 * 1024
 const KEPT_DAYS = 2
+/** From a try of a day to come that gave nothing until the next one. */
+const EXPECT_AGAIN_MS = 60_000
 
 export interface StoredReferencesOptions {
   /**
@@ -33,8 +34,8 @@ export class StoredReferences implements References {
   /** By day, the one that was loaded last at the end. */
   readonly #loaded = new Map<number, ReferenceDay>()
   #bytes = 0
-  /** The day that is expected, and the end of the only try to have it before it is needed. */
-  #expected = { day: Number.NaN, tried: Promise.resolve() }
+  /** By day that is expected, the end of the only try to have it before it is needed. */
+  readonly #expected = new Map<number, Promise<void>>()
   /** True while the database is waited for, after an error. */
   isWaiting = false
   /** True while days are loaded, or built, which takes minutes where they are large. */
@@ -55,7 +56,7 @@ export class StoredReferences implements References {
   async load(days: readonly number[]): Promise<(ReferenceDay | null)[]> {
     this.isLoading = true
     try {
-      if (days.includes(this.#expected.day)) await this.#expected.tried
+      for (const day of days) await this.#expected.get(day)
       const known = days.map((day) => this.#loaded.get(day))
       const missing = days.filter((_, i) => known[i] === undefined)
       const found = missing.length === 0 ? [] : await this.#ensure(missing)
@@ -67,22 +68,34 @@ export class StoredReferences implements References {
     }
   }
 
-  /** What fails here is tried again, and told, when the day is there. */
+  /**
+   * One try at a time for each day, whatever is asked: every batch of an evening asks. What fails is tried again after a
+   * while, and is told when the day is there.
+   */
   expect(day: number): void {
     const { ensure, canExpect, log } = this.#options
-    if (!canExpect || this.#loaded.has(day) || this.#expected.day === day) return
+    if (!canExpect || this.#loaded.has(day) || this.#expected.has(day)) return
     const tried = ensure([day], false).then(
       ([reference]) => {
-        if (reference !== null) this.#keep(reference)
+        if (reference === null) return this.#forgetLater(day)
+        this.#keep(reference)
+        this.#expected.delete(day)
       },
-      (error) => log.debug({ err: error, day: isoDay(day) }, 'no reference yet of a day to come'),
+      (error) => {
+        log.debug({ err: error, day: dateOf(day) }, 'no reference yet of a day to come')
+        this.#forgetLater(day)
+      },
     )
-    this.#expected = { day, tried }
+    this.#expected.set(day, tried)
+  }
+
+  #forgetLater(day: number): void {
+    setTimeout(() => this.#expected.delete(day), EXPECT_AGAIN_MS).unref()
   }
 
   #keep(reference: ReferenceDay): void {
+    this.#bytes += reference.bytes - (this.#loaded.get(reference.day)?.bytes ?? 0)
     this.#loaded.set(reference.day, reference)
-    this.#bytes += reference.bytes
     for (const [day, { bytes }] of this.#loaded) {
       if (this.#bytes <= KEPT_BYTES || this.#loaded.size <= KEPT_DAYS) return
       this.#loaded.delete(day)
@@ -100,7 +113,7 @@ export class StoredReferences implements References {
         const error = cause as Error
         const reaction = reactionTo(error)
         isBlocked = reaction === 'blocked'
-        const which = days.map(isoDay)
+        const which = days.map(dateOf)
         if (reaction === 'exit')
           throw new FatalError(`the references of ${which.join(', ')} cannot be had: ${error.message}`, {
             cause,
@@ -114,8 +127,6 @@ export class StoredReferences implements References {
     }
   }
 }
-
-const isoDay = (day: number): string => new Date(day * DAY).toISOString().slice(0, 10)
 
 /**
  * Over a connection for each call: it is a matter of once a day.
@@ -137,7 +148,7 @@ export const postgresReferences =
         let began = performance.now()
         const say = ({ day, parts: { merchants, events } }: ReferenceDay, what: string) => {
           const counts = { merchants: merchants.length, events: events.length }
-          log.info({ day: isoDay(day), ...counts, ms: Math.round(performance.now() - began) }, what)
+          log.info({ day: dateOf(day), ...counts, ms: Math.round(performance.now() - began) }, what)
           began = performance.now()
         }
         const reference = await ensureReference(client, day, delayDays, {

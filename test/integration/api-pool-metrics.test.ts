@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type pg from 'pg'
 import { query, until } from '../harness.ts'
 import { ANOMALIES, open } from './api-rows.ts'
 
@@ -16,16 +17,26 @@ test('the gauges of the pool are right while it is used, after it, and when it w
   }
   assert.deepEqual(await gauges(), { busy: 0, idle: 0, waiting: 0 }, 'before the first call')
 
-  const held = [await pool.connect(), await pool.connect()]
-  assert.deepEqual(await gauges(), { busy: 2, idle: 0, waiting: 0 })
-  held.push(await pool.connect())
-  const late = call('GET', `${ANOMALIES}/T`)
-  await until(async () => (await gauges()).waiting === 1, { what: 'a call to wait', seconds: 1 })
-  assert.deepEqual(await gauges(), { busy: 3, idle: 0, waiting: 1 })
+  const held: pg.PoolClient[] = []
+  const hold = async () => held.push(await pool.connect())
+  const release = () => {
+    for (const client of held.splice(0)) client.release()
+  }
+  try {
+    await hold()
+    await hold()
+    assert.deepEqual(await gauges(), { busy: 2, idle: 0, waiting: 0 })
+    await hold()
+    const late = call('GET', `${ANOMALIES}/T`)
+    await until(async () => (await gauges()).waiting === 1, { what: 'a call to wait', seconds: 1 })
+    assert.deepEqual(await gauges(), { busy: 3, idle: 0, waiting: 1 })
 
-  for (const client of held) client.release()
-  assert.equal((await late).status, 200)
-  assert.deepEqual(await gauges(), { busy: 0, idle: 3, waiting: 0 })
+    release()
+    assert.equal((await late).status, 200)
+    assert.deepEqual(await gauges(), { busy: 0, idle: 3, waiting: 0 })
+  } finally {
+    release() // the pool ends when all are back
+  }
 
   // As after a restart of the server: what was idle is gone.
   await query(

@@ -335,13 +335,20 @@ test('references made of a history are those of the database: labels count from 
 })
 
 test('of a day whose transactions are still to come nothing is built', async (t) => {
-  const client = await connected(t, await freshDatabase(t))
+  const url = await freshDatabase(t)
+  const client = await connected(t, url)
   await storeSales(client, [saleOf('t-1', 0)])
   const today = Math.floor(Date.now() / DAY)
   assert.equal(await ensureReference(client, today + 30, DELAY), null)
   assert.equal(await ensureReference(client, today + 1, 1), null, 'what is known tomorrow happens today')
   assert.equal(await countReferences(client), 0)
   assert.notEqual(await ensureReference(client, today, DELAY), null)
+  const [{ is_evening }] = await query<{ is_evening: boolean }>(
+    url,
+    `SELECT extract(hour FROM now() AT TIME ZONE 'UTC') >= 18 AS is_evening`,
+  )
+  const tomorrow = await ensureReference(client, today + 1, DELAY)
+  assert.equal(tomorrow !== null, is_evening, 'what claims to be of this evening builds nothing before it')
 })
 
 test('another delay makes another reference; a day without anything before it makes an empty one', async (t) => {
@@ -373,9 +380,8 @@ test('two pipelines that need the same days agree, and what is read again is jud
   await Promise.all([sendTransactions(settings, sent), query(DATABASE_URL, 'SELECT 1')])
   {
     await using first = await runningPipeline(settings)
-    await using second = await runningPipeline(settings)
+    await using _ = await runningPipeline(settings)
     await untilProcessed(settings, { pipeline: first })
-    assert.ok(second.progress.processed >= 0)
   }
   const before = await decisions(DATABASE_URL)
   assert.equal(before.length, sent.length)

@@ -170,6 +170,20 @@ test('neither keys nor cookies nor account ids get into the log', async () => {
   assert.ok(!lines.join('').includes(Cookie.split('=')[1]))
 })
 
+test('the log tells a call of a program from one of a session', async () => {
+  const { bare, call, lines } = testApp()
+  const Cookie = cookieOf(await bare('POST', `${LOCAL}/login`, FORM, key(KEY)))
+  lines.length = 0
+  await call('GET', '/api/openapi.json')
+  for (const path of ['/', '/anomalies/X']) await bare('GET', LOCAL + path, { Cookie })
+  await bare('GET', `${LOCAL}/`)
+  const callers = lines
+    .map((line) => JSON.parse(line))
+    .filter(({ msg }) => msg === 'request')
+    .map(({ caller }) => caller)
+  assert.deepEqual(callers, ['key', 'session', 'session', 'none'])
+})
+
 test('an unknown address gets 401 under /api without a key, 404 with one', async () => {
   const { bare, call } = testApp()
   assert.equal((await bare('GET', '/api/v1/nothing')).status, 401)

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FEATURE_WORDS } from '../../api/pages/feature-words.ts'
-import { featuresOf } from '../../api/pages/features.ts'
+import { FEATURE_GROUPS } from '../../api/pages/feature-words.ts'
+import { featureGroupsOf } from '../../api/pages/features.ts'
 import type { Item } from '../../api/sql/items.ts'
 import { FEATURES } from '../../pipeline/features/features.ts'
 
-const shown = (features: Item['features']) => featuresOf({ features } as Item)
+const shown = (features: Item['features']) => featureGroupsOf({ features }).flatMap((group) => group.features)
 
 test('every feature of the pipeline has words, each its own, and no other has', () => {
-  assert.deepEqual(Object.keys(FEATURE_WORDS).toSorted(), [...FEATURES, 'home'].toSorted())
-  const labels = Object.values(FEATURE_WORDS).map(({ label }) => label)
+  const words = FEATURE_GROUPS.flatMap((group) => Object.entries(group.words))
+  const names = words.map(([name]) => name)
+  assert.deepEqual(names.toSorted(), [...FEATURES, 'home'].toSorted())
+  const labels = words.map(([, { label }]) => label)
   assert.equal(new Set(labels).size, labels.length)
   for (const label of labels) assert.doesNotMatch(label, /_/)
 })
@@ -23,6 +25,18 @@ test('features are in an analyst’s order with their bare names beside, unknown
     { name: 'toString', label: 'tostring', text: '1' },
   ])
   assert.deepEqual(shown(null), [])
+})
+
+test('features stand in groups, of which those without any are left out', () => {
+  const groups = featureGroupsOf({ features: { amount: 1, count_1h: 2, other_thing: 3 } })
+  assert.deepEqual(
+    groups.map(({ title, features }) => [title, features.map(({ name }) => name).join()]),
+    [
+      ['This amount', 'amount'],
+      ['Pace', 'count_1h'],
+      ['More figures', 'other_thing'],
+    ],
+  )
 })
 
 test('each number is shown as what it is', () => {

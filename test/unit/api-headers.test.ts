@@ -57,7 +57,10 @@ test('browsers of other origins are kept out unless FRONTEND_ORIGIN lists them',
   assert.equal(any.status, 204)
   assert.equal(await origin(any), '*')
   assert.equal(any.headers.get('access-control-allow-methods'), 'GET,HEAD,POST,PUT')
-  assert.match(any.headers.get('access-control-allow-headers')!, /If-Match,Last-Event-ID/)
+  assert.match(
+    any.headers.get('access-control-allow-headers')!,
+    /X-API-Key,Authorization,If-Match,Last-Event-ID/,
+  )
   for (const answer of [any, await allowed(list, 'https://a.example')])
     assert.equal(answer.headers.get('access-control-allow-credentials'), null)
 })

@@ -30,6 +30,8 @@ test('the fast layout gives the very same raw scores, for any number of trees an
       fc.array(value, { minLength: 8, maxLength: 8 }),
       (width, trees, seed, values) => {
         const forest = train(width, trees, seed)
+        // Thresholds of some columns lie close together, but for one.
+        if (seed % 2 === 0) forest.threshold[forest.input.indexOf(0)] = 1e9
         const fast = layOut(forest, width)
         const x = Float64Array.from(values.slice(0, width))
         assert.equal(fastRawScore(fast, x), rawScore(forest, x))

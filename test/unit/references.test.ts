@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { createBatch } from '../../pipeline/batch.ts'
 import { FatalError } from '../../pipeline/errors.ts'
 import { F } from '../../pipeline/features/features.ts'
 import { DayEvents, GENUINE } from '../../pipeline/features/label-events.ts'
 import { firstReference } from '../../pipeline/features/reference-builder.ts'
-import { ReferenceDay } from '../../pipeline/features/reference-day.ts'
+import { canBuildAhead, ReferenceDay } from '../../pipeline/features/reference-day.ts'
 import { features } from '../../pipeline/stages/features.ts'
+import { allStored } from '../../pipeline/store/all-stored.ts'
 import { StoredReferences, type StoredReferencesOptions } from '../../pipeline/store/references.ts'
 import { createLogger } from '../../schemas/log.ts'
 import { ownership } from '../support/batches.ts'
@@ -94,6 +96,16 @@ test('as much stays in memory as it is allowed, and two days at least', async ()
   assert.deepEqual(await kept(9_000_000), [5, 6])
 })
 
+test('a day that is loaded twice counts once', async () => {
+  const due = new DayEvents(TODAY)
+  for (let i = 0; i < 3_000_000; i++) due.add('m-1', TODAY * DAY + i, GENUINE)
+  const { parts } = firstReference(due, DELAY)
+  const references = storedReferences(async (days) => days.map((day) => new ReferenceDay({ ...parts, day })))
+  await Promise.all([references.load([1]), references.load([1]), references.load([1])])
+  for (const day of [2, 3, 4, 5]) await references.load([day])
+  assert.ok([1, 2, 3, 4, 5].every((day) => references.get(day) !== undefined))
+})
+
 test('a batch waits for its days before it touches any state, and keeps them though others go from memory', async () => {
   const owner = ownership()
   const states: number[] = []
@@ -165,4 +177,73 @@ test('a day to come whose reference cannot be had is asked for again when it is 
   assert.deepEqual([tries, references.isWaiting], [2, false])
   const daily = storedReferences(() => assert.fail('its transactions are still coming'), { canExpect: false })
   daily.expect(TODAY)
+})
+
+test('partitions whose evenings are of different days have one try for each, however many batches ask', async () => {
+  const asked: number[] = []
+  const building = Promise.withResolvers<void>()
+  const references = storedReferences(async (days) => {
+    asked.push(...days)
+    await building.promise
+    return days.map(referenceOf)
+  })
+  for (let n = 0; n < 50; n++) {
+    references.expect(TODAY + 1)
+    references.expect(TODAY + 4)
+  }
+  assert.deepEqual(asked, [TODAY + 1, TODAY + 4])
+  building.resolve()
+  await references.load([TODAY + 1, TODAY + 4])
+  assert.deepEqual(asked, [TODAY + 1, TODAY + 4])
+})
+
+test('a day to come that is not to be had yet is asked for again after a minute, not by every batch', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  let tries = 0
+  const references = storedReferences(async () => {
+    tries++
+    return [null]
+  })
+  for (let n = 0; n < 3; n++) references.expect(TODAY)
+  await setImmediate()
+  t.mock.timers.tick(59_000)
+  references.expect(TODAY)
+  assert.equal(tries, 1)
+  t.mock.timers.tick(1000)
+  references.expect(TODAY)
+  assert.equal(tries, 2)
+})
+
+test('a day is built ahead only when all that becomes known on it has come by then', () => {
+  assert.deepEqual(
+    [
+      [1, 1],
+      [2, 18],
+      [2, 19],
+      [3, 42],
+      [7, 24],
+    ].map(([delay, lateness]) => canBuildAhead(delay, lateness)),
+    [false, true, false, true, true],
+  )
+})
+
+test('who builds waits for the old batches that are judged, not for those that come meanwhile', async () => {
+  const owner = ownership()
+  const old = () => {
+    const batch = createBatch(owner, 0, 1, [])
+    batch.references.set(TODAY - DELAY, null)
+    return batch
+  }
+  owner.judged.push(old(), old())
+  let isOver = false
+  const stored = allStored([owner], TODAY - DELAY).then(() => {
+    isOver = true
+  })
+  owner.judged.push(old())
+  owner.judged.shift()
+  await sleep(30)
+  assert.ok(!isOver, 'one of the two is not stored yet')
+  owner.judged.shift()
+  await stored
+  await allStored([owner], TODAY - DELAY - 1)
 })

@@ -29,3 +29,10 @@ test('arrays are used again, the first that is long enough', () => {
   assert.equal(taken.buffer, large.buffer)
   assert.notEqual(takeRows(500).buffer, large.buffer)
 })
+
+test('long arrays are used again though many short ones came first', () => {
+  for (const array of Array.from({ length: 40 }, () => takeRows(7))) giveRows(array)
+  const long = takeRows(3000)
+  giveRows(long)
+  assert.equal(takeRows(3000).buffer, long.buffer)
+})
