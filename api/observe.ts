@@ -31,7 +31,8 @@ export function observe(
         request_id: c.get('requestId'),
         ...labels,
         duration_ms: Math.round(seconds * 1e6) / 1000,
-        caller: c.get('caller')?.kind ?? 'none',
+        // As the audit names him: what a key that was stolen has read can be found.
+        caller: c.get('caller')?.actor ?? 'none',
         ...(account === undefined ? {} : { account: pseudonyms(account) }),
       },
       'request',

@@ -27,9 +27,15 @@ export interface Sampled {
 
 /** Metrics that are worked out when they are read. */
 export function addSampled(registry: Registry, sampled: Sampled): void {
-  const registers = [registry]
+  addStandings([registry], sampled)
+  addOwned([registry], sampled)
+  addWaits([registry], sampled)
+}
+
+/** Where each partition of ours stands. */
+function addStandings(registers: Registry[], sampled: Sampled): void {
   const gauge = sampledGauges(registers)
-  /** One number that only grows for each partition, where it is known. */
+  /** One number for each partition, where it is known. */
   const byPartition = (of: (standing: Standing) => number | undefined): Iterable<[string, number]> =>
     [...sampled.standings()].flatMap(([partition, standing]) => {
       const value = of(standing)
@@ -46,11 +52,8 @@ export function addSampled(registry: Registry, sampled: Sampled): void {
         for (const [partition, value] of byPartition(of)) this.inc({ partition }, value)
       },
     })
-  const byOwner = (of: (owner: Ownership) => number): Iterable<[string, number]> =>
-    [...sampled.owned()].map((owner) => [String(owner.partition), of(owner)])
   const seconds = (milliseconds: number | undefined) =>
     milliseconds === undefined ? undefined : milliseconds / 1000
-
   offsets(
     'weir_topic_records_total',
     'Records that a partition of ours has had: its next offset',
@@ -78,27 +81,18 @@ export function addSampled(registry: Registry, sampled: Sampled): void {
     'partition',
     () => byPartition(({ savedAt }) => seconds(savedAt)),
   )
+}
+
+/** What each partition of ours holds. */
+function addOwned(registers: Registry[], sampled: Sampled): void {
+  const gauge = sampledGauges(registers)
+  const byOwner = (of: (owner: Ownership) => number): Iterable<[string, number]> =>
+    [...sampled.owned()].map((owner) => [String(owner.partition), of(owner)])
   gauge(
     'weir_unsaved_records',
     'Records stored since the newest checkpoint: a restart reads them again from the table',
     'partition',
     () => byOwner(({ committed, checkpoint }) => Math.max(0, committed - Math.max(0, checkpoint))),
-  )
-  gauge('weir_owned_partitions', 'Partitions that are ours and flow', null, () => [
-    ['', [...sampled.owned()].length],
-  ])
-  gauge('weir_topic_partitions', 'Partitions of the topic; 0 while none is ours', null, () => [
-    ['', Math.max(0, ...[...sampled.owned()].map(({ partitions }) => partitions))],
-  ])
-  gauge(
-    'weir_queued_batches',
-    'Batches that wait or are worked on, by queue: QUEUE_BATCHES before a stage, at most; in all lanes together, and a ' +
-      'batch more, LANES times 200 with LANES times QUEUE_BATCHES times COMMIT_MAX_RECORDS records',
-    'queue',
-    () => [...sampled.queues].map(([queue, length]) => [queue, length()]),
-  )
-  gauge('weir_waiting_for_server', '1 while a server does not answer and is waited for', 'server', () =>
-    Object.entries(sampled.waiting()).map(([server, waits]) => [server, Number(waits)]),
   )
   gauge(
     'weir_state_bytes',
@@ -108,5 +102,26 @@ export function addSampled(registry: Registry, sampled: Sampled): void {
   )
   gauge('weir_state_accounts', 'Accounts whose state is kept, by partition', 'partition', () =>
     byOwner(({ states }) => states.accounts),
+  )
+  gauge('weir_owned_partitions', 'Partitions that are ours and flow', null, () => [
+    ['', [...sampled.owned()].length],
+  ])
+  gauge('weir_topic_partitions', 'Partitions of the topic; 0 while none is ours', null, () => [
+    ['', Math.max(0, ...[...sampled.owned()].map(({ partitions }) => partitions))],
+  ])
+}
+
+/** What waits. */
+function addWaits(registers: Registry[], sampled: Sampled): void {
+  const gauge = sampledGauges(registers)
+  gauge(
+    'weir_queued_batches',
+    'Batches that wait or are worked on, by queue: QUEUE_BATCHES before a stage, at most; in all lanes together, and a ' +
+      'batch more, LANES times 200 with LANES times QUEUE_BATCHES times COMMIT_MAX_RECORDS records',
+    'queue',
+    () => [...sampled.queues].map(([queue, length]) => [queue, length()]),
+  )
+  gauge('weir_waiting_for_server', '1 while a server does not answer and is waited for', 'server', () =>
+    Object.entries(sampled.waiting()).map(([server, waits]) => [server, Number(waits)]),
   )
 }

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { Gauge, type Registry } from 'prom-client'
+import { certificatesIn } from './pem.ts'
 
 /** A metric of when the certificates expire that the settings name: the process's own, and those that it trusts. */
 export function observeCertificates(registry: Registry, settings: object): void {
@@ -56,10 +57,8 @@ function createReader(): (path: string) => number | undefined {
   }
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
-
 /** @returns milliseconds since 1970; undefined where there is no certificate */
 function firstExpiry(pem: string): number | undefined {
-  const times = (pem.match(CERTIFICATE) ?? []).map((text) => Date.parse(new X509Certificate(text).validTo))
+  const times = certificatesIn(pem).map((text) => Date.parse(new X509Certificate(text).validTo))
   return times.length === 0 ? undefined : Math.min(...times)
 }

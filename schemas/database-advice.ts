@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { fileAdvice } from './setting-values.ts'
 import { tlsAdvice } from './tls-advice.ts'
 
 const TLS_NAMES = {
@@ -16,8 +17,8 @@ const MUST_HAVE_CERTIFICATE = /requires a valid client certificate/
  * @returns the same error
  */
 export function explainConnection<E extends Error>(error: E): E {
-  const advice = adviceOf(error)
-  if (advice !== undefined && !error.message.includes(advice)) error.message = `${error.message}. ${advice}`
+  for (const advice of [adviceOf(error), fileAdvice('DATABASE_URL')])
+    if (advice !== undefined && !error.message.includes(advice)) error.message = `${error.message}. ${advice}`
   return error
 }
 

@@ -49,11 +49,18 @@ export function sslModeOf(databaseUrl: string): SslMode {
   return (new URL(databaseUrl).searchParams.get('sslmode') ?? 'disable') as SslMode
 }
 
+/** Where it is: a name, an address or the folder of a Unix socket. Where the URL does not say it pg takes PGHOST, or this machine. */
+export function databaseHost(databaseUrl: string): string {
+  const { hostname, searchParams } = new URL(databaseUrl)
+  // Of several pg takes the last.
+  const host = searchParams.getAll('host').at(-1) || decodeURIComponent(hostname)
+  return host || process.env.PGHOST || 'localhost'
+}
+
 /** Whether the database is on this machine, by a Unix socket or over loopback. */
 export function isLocalDatabase(databaseUrl: string): boolean {
-  const { hostname, searchParams } = new URL(databaseUrl)
-  const host = searchParams.get('host') ?? decodeURIComponent(hostname)
-  return host === '' || host.startsWith('/') || isLoopback(host)
+  const host = databaseHost(databaseUrl)
+  return host.startsWith('/') || isLoopback(host)
 }
 
 /**

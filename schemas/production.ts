@@ -10,8 +10,11 @@ const WEAK = new Set(
   ),
 )
 
-/** @param raw settings as they were given, by name */
-export function productionFaults(raw: Readonly<Record<string, string>>): string[] {
+/**
+ * @param raw settings as they were given, by name
+ * @param env what else there is, for Node
+ */
+export function productionFaults(raw: Readonly<Record<string, string>>, env: NodeJS.ProcessEnv): string[] {
   const faults: string[] = []
   for (const [name, value] of Object.entries(raw)) {
     if (EXAMPLE.test(value)) faults.push(`${name}: still the value of .env.example, which production refuses`)
@@ -22,6 +25,11 @@ export function productionFaults(raw: Readonly<Record<string, string>>): string[
   }
   if (raw.WEIR_FAILPOINT !== undefined)
     faults.push('WEIR_FAILPOINT: kills the process for a test, which production refuses')
+  if (env.NODE_TLS_REJECT_UNAUTHORIZED === '0')
+    faults.push(
+      'NODE_TLS_REJECT_UNAUTHORIZED: 0 lets anybody pose as PostgreSQL, Kafka and the registry, which production refuses. ' +
+        'Take it out, and name the authority: sslrootcert, KAFKA_SSL_CA_FILE, SCHEMA_REGISTRY_CA_FILE',
+    )
   return faults
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import http, { type IncomingMessage } from 'node:http'
 import https from 'node:https'
 import { json } from 'node:stream/consumers'
-import { currentValue } from './setting-values.ts'
+import { currentValue, fileAdvice } from './setting-values.ts'
 import type { Settings } from './settings.ts'
 import { tlsAdvice } from './tls-advice.ts'
 import { readTlsFiles, type TlsFiles } from './tls-files.ts'
@@ -85,8 +85,9 @@ export async function askRegistry(
  * @returns the same error
  */
 export function explainRegistry<E extends Error & { status?: number }>(error: E, access: RegistryAccess): E {
-  const advice = registryAdvice(error, access)
-  if (advice !== undefined && !error.message.includes(advice)) error.message = `${error.message}. ${advice}`
+  const ofFile = fileAdvice('SCHEMA_REGISTRY_URL') ?? fileAdvice('SCHEMA_REGISTRY_PASSWORD')
+  for (const advice of [registryAdvice(error, access), ofFile])
+    if (advice !== undefined && !error.message.includes(advice)) error.message = `${error.message}. ${advice}`
   return error
 }
 

@@ -80,17 +80,28 @@ const readers = new Map<string, () => string>()
 
 const keyOf = (name: string, value: string): string => `${name}=${value}`
 
+/** What is wrong with the file of a setting since it was read last, by the setting. */
+const unusable = new Map<string, string>()
+
 /** @param read the value of now; throws when it is none that could be used */
 export function rememberSource(name: string, value: string, read: () => string): void {
   let last = value
   readers.set(keyOf(name, value), () => {
     try {
       last = read()
-    } catch {
+      unusable.delete(name)
+    } catch (error) {
       // The file is just being written anew, most likely: what was there before may still be right.
+      unusable.set(name, (error as Error).message)
     }
     return last
   })
+}
+
+/** Why the setting's file was not taken when it was read last, for who could not connect by the value before; undefined if it was. */
+export function fileAdvice(name: string): string | undefined {
+  const fault = unusable.get(name)
+  return fault && `The file of ${name} was not taken, and what it held before still counts: ${fault}`
 }
 
 /**

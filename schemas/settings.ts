@@ -163,17 +163,21 @@ export function loadSettings<N extends Name = never>(
     if (raw[name] === undefined && !faults.some((f) => f.startsWith(name)))
       faults.push(`${name}: not set; ${remedy(name)}`)
   }
-  if (raw.NODE_ENV === 'production') faults.push(...productionFaults(raw))
+  if (raw.NODE_ENV === 'production') faults.push(...productionFaults(raw, env))
   if (parsed.success) faults.push(...transportFaults(parsed.data))
   if (faults.length > 0) throw new SettingsError(faults)
-  for (const [name, source] of files) rememberSource(name, raw[name], () => readAgain(name, source))
+  for (const [name, source] of files)
+    rememberSource(name, raw[name], () => readAgain(name, source, parsed.data!))
   return Object.freeze(parsed.data) as Needed<N>
 }
 
-/** @throws when what is in the file now is no value of the setting */
-function readAgain(name: Name, source: Source): string {
+/** @throws when what is in the file now would not have been taken at the start; never with what that is */
+function readAgain(name: Name, source: Source, settings: Settings): string {
   const value = source.read()
-  shape[name].parse(value)
+  const now = shape[name].safeParse(value)
+  if (!now.success) throw new Error(now.error.issues.map(({ message }) => message).join('; '))
+  const [fault] = transportFaults({ ...settings, [name]: now.data })
+  if (fault !== undefined) throw new Error(fault)
   return value
 }
 

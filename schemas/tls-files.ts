@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { createSecureContext, getCACertificates } from 'node:tls'
+import { certificatesIn } from './pem.ts'
 import { readText } from './setting-values.ts'
 import { SettingsError } from './settings-error.ts'
 
@@ -67,13 +68,12 @@ function read({ ca, cert, key }: TlsFiles): TlsMaterial {
 
 const CERTIFICATE = { what: 'certificate', pattern: /-----BEGIN CERTIFICATE-----/ }
 const KEY = { what: 'private key without a passphrase', pattern: /-----BEGIN ((RSA|EC) )?PRIVATE KEY-----/ }
-const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g
 
 /** Node passes over authorities that it cannot read: then nobody would be trusted, without a word. */
 function authorities(file: TlsFile): string | string[] {
   if (file.path === SYSTEM_CA) return getCACertificates('system')
   const text = pem(file, CERTIFICATE)
-  const blocks = text.match(BLOCK) ?? []
+  const blocks = certificatesIn(text)
   try {
     if (blocks.length < text.split('-----BEGIN CERTIFICATE-----').length - 1) throw new Error('it is cut off')
     for (const block of blocks) new X509Certificate(block)

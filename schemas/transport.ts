@@ -1,4 +1,4 @@
-import { isLocalDatabase, sslModeOf } from './database-url.ts'
+import { databaseHost, isLocalDatabase, sslModeOf } from './database-url.ts'
 import { isLoopback } from './loopback.ts'
 import type { Settings } from './settings.ts'
 
@@ -68,7 +68,7 @@ function openFaults(settings: Settings): string[] {
   const database = settings.DATABASE_URL
   if (database !== undefined && !isLocalDatabase(database) && sslModeOf(database) !== 'verify-full')
     faults.push(
-      `DATABASE_URL: with sslmode=${sslModeOf(database)} another server may pose as PostgreSQL, ${REFUSED}. ` +
+      `DATABASE_URL: with sslmode=${sslModeOf(database)} another server than ${databaseHost(database)} may pose as PostgreSQL, ${REFUSED}. ` +
         'Set sslmode=verify-full, and sslrootcert to the file of its authority',
     )
   return faults

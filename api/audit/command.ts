@@ -2,12 +2,13 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { endWithReader } from '../../schemas/end-with-reader.ts'
 import { counted, jsonLine, printable, table } from '../../schemas/printable.ts'
 import { loadSettings } from '../../schemas/settings.ts'
+import { writeTextfile } from '../../schemas/textfile.ts'
 import { auditHead, auditPages, newestEntries } from '../sql/audit.ts'
 import { type Anchor, appendAnchor, readAnchors } from './anchor.ts'
 import type { Entry } from './entry.ts'
 import { exportEntries, FORMATS, type Format, printedDetails } from './export.ts'
+import { auditGauges } from './gauges.ts'
 import { verifyStored, withSnapshot } from './snapshot.ts'
-import { writeTextfile } from './textfile.ts'
 
 /** Findings that are printed for people; --json has all. */
 const MAX_PRINTED = 100
@@ -82,7 +83,7 @@ async function verifyChain({ anchor: file, metrics, json }: VerifyOptions): Prom
   const verdict = await verifyStored(connection(), anchors)
   const { rows, head, findings } = verdict
   if (findings.length > 0) process.exitCode = 1
-  if (metrics !== undefined) writeTextfile(metrics, verdict, Date.now())
+  if (metrics !== undefined) writeTextfile(metrics, auditGauges(verdict, Date.now()))
   if (json) {
     console.log(jsonLine({ whole: findings.length === 0, rows, head, anchors: anchors.length, findings }))
     return

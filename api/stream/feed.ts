@@ -25,7 +25,7 @@ const SETTLED_MS = 1000
 /** Notifications that come within this time are one look. */
 const LOOK_GAP_MS = 50
 const RETRY_MS = 1000
-const HEARTBEAT_MS = 15_000
+export const HEARTBEAT_MS = 15_000
 
 /**
  * What is new, read once and written to all clients that are at its cursor. The cursor moves together with what is written,

@@ -11,8 +11,8 @@ A backup is a dump of one consistent moment, encrypted to public keys before it 
 manifest beside it that says what must be in it. verify restores it and compares; only a backup that was verified is one.
 deploy/backup/README.md has keys, schedules, copies off site and the drill of a restore.
 
-create needs DATABASE_URL, whose role may read everything (pg_read_all_data) by two connections, and pg_dump, not older
-than the server. verify and restore need pg_restore, not older than that pg_dump.
+create needs DATABASE_URL of a role that may read all of Weir's tables (fraud_backup) by two connections, and pg_dump, not
+older than the server. verify and restore need pg_restore, not older than that pg_dump.
 
 Exit codes: 0 done; 1 an error (of create: no backup was made); 2 the settings cannot be used; 3 the backup is complete,
 but --after failed; 130 ended by Ctrl-C (143 by SIGTERM).`

@@ -1,12 +1,13 @@
 import { interruptibly } from '../../schemas/interruptibly.ts'
 import { jsonLine } from '../../schemas/printable.ts'
 import { loadSettings } from '../../schemas/settings.ts'
+import { writeTextfile } from '../../schemas/textfile.ts'
 import { runAfter } from './after.ts'
 import { type Created, createBackup } from './create.ts'
 import { chooseEncryption } from './encryption.ts'
+import { backupGauges } from './gauges.ts'
 import { listBackups } from './list.ts'
 import { manifestOf } from './manifest.ts'
-import { writePrometheus } from './prometheus.ts'
 import { agoOf, megabytes, say, totalRows } from './words.ts'
 
 interface Options {
@@ -38,7 +39,8 @@ export async function create(options: Options): Promise<void> {
       onProgress: progress(),
     })
     tell(created, options.json)
-    if (options.prometheus !== undefined) await writePrometheus(options.prometheus, listBackups(options.dir))
+    if (options.prometheus !== undefined)
+      writeTextfile(options.prometheus, backupGauges(listBackups(options.dir)))
     if (options.after !== undefined) await after(options.after, created.backup, signal)
   }, settings.SHUTDOWN_SECONDS)
 }
@@ -46,9 +48,8 @@ export async function create(options: Options): Promise<void> {
 async function after(command: string, backup: string, signal: AbortSignal): Promise<void> {
   const failure = await runAfter(command, backup, signal)
   if (failure === null) return
-  console.error(
-    `error: the backup ${backup} is complete, but the command of --after failed (${failure}): ${command}`,
-  )
+  // Without the command: it may hold a token.
+  console.error(`error: the backup ${backup} is complete, but --after failed (${failure})`)
   // Of a Ctrl-C the exit code is another one.
   if (!signal.aborted) process.exitCode = AFTER_FAILED
 }

@@ -41,7 +41,8 @@ export async function factsOf(client: pg.Client): Promise<Facts> {
         'the right one, and may its role read them?',
     )
   }
-  const [{ taken_at }] = await rows<{ taken_at: Date }>('SELECT clock_timestamp() AS taken_at')
+  // When the transaction began, just before its snapshot: so all that was committed before that time is in it.
+  const [{ taken_at }] = await rows<{ taken_at: Date }>('SELECT now() AS taken_at')
   return {
     taken_at: taken_at.toISOString(),
     migrations: (await rows<{ name: string }>('SELECT name FROM public.migrations ORDER BY id')).map(

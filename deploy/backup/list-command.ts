@@ -1,7 +1,8 @@
 import { basename } from 'node:path'
 import { counted, jsonLine, printable, table } from '../../schemas/printable.ts'
+import { gaugesText, writeTextfile } from '../../schemas/textfile.ts'
+import { backupGauges } from './gauges.ts'
 import { type Listed, listBackups } from './list.ts'
-import { prometheusText, writePrometheus } from './prometheus.ts'
 import { agoOf, megabytes } from './words.ts'
 
 interface Options {
@@ -12,10 +13,10 @@ interface Options {
 export async function list(directory: string, { prometheus, json }: Options): Promise<void> {
   const backups = listBackups(directory)
   if (prometheus === '-') {
-    process.stdout.write(prometheusText(backups))
+    process.stdout.write(gaugesText(backupGauges(backups)))
     return
   }
-  if (prometheus !== undefined) await writePrometheus(prometheus, backups)
+  if (prometheus !== undefined) writeTextfile(prometheus, backupGauges(backups))
   const now = Date.now()
   if (json) {
     for (const backup of backups) console.log(jsonLine({ ...backup, age_seconds: ageOf(backup, now) }))

@@ -19,7 +19,7 @@ const tableForm = z.object({
 export type TableFacts = z.infer<typeof tableForm>
 
 const factsForm = z.object({
-  /** When the snapshot was taken: what was committed later is not in the backup. */
+  /** When the snapshot was taken, or a moment before: what was committed before it is in the backup. */
   taken_at: time,
   migrations: z.array(z.string()),
   tables: z.array(tableForm),

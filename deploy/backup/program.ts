@@ -80,7 +80,7 @@ function toldBy(said: string): string {
 }
 
 /** What any program needs of our environment; Weir's settings are none of it. */
-function ownEnvironment(): Record<string, string> {
+export function ownEnvironment(): Record<string, string> {
   const { PATH = '', HOME = '', TMPDIR = '', GNUPGHOME = '' } = process.env
   const own = { PATH, HOME, TMPDIR, GNUPGHOME, LC_ALL: 'C' }
   return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== ''))

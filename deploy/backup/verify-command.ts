@@ -2,9 +2,10 @@ import { dirname } from 'node:path'
 import { interruptibly } from '../../schemas/interruptibly.ts'
 import { counted, jsonLine } from '../../schemas/printable.ts'
 import { loadSettings } from '../../schemas/settings.ts'
+import { writeTextfile } from '../../schemas/textfile.ts'
 import type { Compared } from './compare.ts'
+import { backupGauges } from './gauges.ts'
 import { backupAt, listBackups } from './list.ts'
-import { writePrometheus } from './prometheus.ts'
 import { verifyBackup } from './verify.ts'
 import { say } from './words.ts'
 
@@ -27,7 +28,7 @@ export async function verify(path: string, options: Options): Promise<void> {
       else tell(backup, verified)
     } finally {
       // What a verification that failed has taken back must be seen, too.
-      if (prometheus !== undefined) await writePrometheus(prometheus, listBackups(dirname(backup)))
+      if (prometheus !== undefined) writeTextfile(prometheus, backupGauges(listBackups(dirname(backup))))
     }
   }, loadSettings().SHUTDOWN_SECONDS)
 }

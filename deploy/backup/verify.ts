@@ -26,7 +26,7 @@ export interface VerifyOptions {
 
 /**
  * Restores a backup into an empty database that is thrown away afterwards, and compares what is there with the manifest.
- * The result is kept beside the backup; that of an earlier time is taken back when it fails.
+ * The result is kept beside the backup; that of an earlier time is taken back when the file or the comparison fails.
  * @throws with what is wrong
  */
 export async function verifyBackup(
@@ -39,28 +39,35 @@ export async function verifyBackup(
   const program = await findRestorer(manifest, programs)
   const compare = async (databaseUrl: string): Promise<Compared> => {
     await requireNewEnough(databaseUrl, manifest)
-    say('Decrypting and restoring ...')
-    await restoreDump({ backup, decryption, program, databaseUrl, withGrants: false, signal })
-    say('Comparing ...')
-    return compareRestored({ databaseUrl, manifest, anchorFile, signal })
+    return judging(backup, signal, async () => {
+      say('Decrypting and restoring ...')
+      await restoreDump({ backup, decryption, program, databaseUrl, withGrants: false, signal })
+      say('Comparing ...')
+      return compareRestored({ databaseUrl, manifest, anchorFile, signal })
+    })
   }
+  say('Reading the file ...')
+  await judging(backup, signal, () => checkFile(backup, manifest, signal))
+  const compared = await (into === undefined ? onTemporaryServer(signal, compare) : onServer(into, compare))
+  const verification: Verification = {
+    format: 'weir-backup-verification-1',
+    sha256: manifest.sha256,
+    verified_at: new Date().toISOString(),
+    seconds: Math.round((performance.now() - began) / 100) / 10,
+    server_version: compared.server_version,
+    tables: compared.tables,
+    rows: compared.rows,
+    audit_rows: compared.audit_rows,
+  }
+  await takeBack(backup)
+  await writeWhole(verificationOf(backup), `${JSON.stringify(verification, null, 2)}\n`)
+  return { ...compared, verification }
+}
+
+/** What fails here speaks against the backup: no server that is away, and nobody who ended it. */
+async function judging<T>(backup: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   try {
-    say('Reading the file ...')
-    await checkFile(backup, manifest, signal)
-    const compared = await (into === undefined ? onTemporaryServer(signal, compare) : onServer(into, compare))
-    const verification: Verification = {
-      format: 'weir-backup-verification-1',
-      sha256: manifest.sha256,
-      verified_at: new Date().toISOString(),
-      seconds: Math.round((performance.now() - began) / 100) / 10,
-      server_version: compared.server_version,
-      tables: compared.tables,
-      rows: compared.rows,
-      audit_rows: compared.audit_rows,
-    }
-    await takeBack(backup)
-    await writeWhole(verificationOf(backup), `${JSON.stringify(verification, null, 2)}\n`)
-    return { ...compared, verification }
+    return await work()
   } catch (error) {
     signal.throwIfAborted()
     await takeBack(backup)

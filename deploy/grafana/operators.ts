@@ -389,20 +389,28 @@ export const operators: Dashboard = {
         },
         {
           title: 'Last backup',
-          description: 'Seconds since it was made (WeirBackupOld).',
+          description: 'Seconds since it was made (WeirBackupOld); empty: none is known (WeirNoBackup).',
           unit: 's',
           type: 'stat',
           width: 4,
-          queries: [{ expr: 'time() - max(weir_backup_last_success_timestamp_seconds)', legend: 'ago' }],
+          queries: [
+            {
+              expr:
+                'time() - max(weir_backup_last_success_timestamp_seconds > 0 or ' +
+                'kube_cronjob_status_last_successful_time{namespace="weir",cronjob="backup-create"})',
+              legend: 'ago',
+            },
+          ],
           limit: 93_600,
         },
         {
           title: 'Last verified backup',
-          description: 'Seconds since one was restored to prove it (WeirBackupUnverified).',
+          description:
+            'Age of the newest that was restored to prove it (WeirBackupUnverified); empty: none is known (WeirNoVerifiedBackup).',
           unit: 's',
           type: 'stat',
           width: 4,
-          queries: [{ expr: 'time() - max(weir_backup_last_verified_timestamp_seconds)', legend: 'ago' }],
+          queries: [{ expr: 'time() - max(weir_backup_last_verified_timestamp_seconds > 0)', legend: 'ago' }],
           limit: 691_200,
         },
         {

@@ -11,6 +11,8 @@ import { takeOver } from './take-over.ts'
 export interface ApplyOptions {
   /** Undefined leaves all passwords as they are. */
   files?: PasswordFiles
+  /** The DATABASE_URL of the client: a role's differs from it by name and password. */
+  url: string
   connections: ReadonlyMap<RoleName, number>
   /** Tables of another owner become fraud_owner's. */
   takeOver: boolean
@@ -52,7 +54,9 @@ export async function apply(client: pg.ClientBase, options: ApplyOptions): Promi
 async function applyAll(client: pg.ClientBase, options: ApplyOptions): Promise<Applied> {
   await requireAdministrator(client)
   const changes = await bringLoginRoles(client, options.connections)
-  const passwords = options.files ? await applyPasswords(client, options.files, ROLE_NAMES, changes.made) : []
+  const passwords = options.files
+    ? await applyPasswords(client, options.files, ROLE_NAMES, changes.made, options.url)
+    : []
   await openDatabase(client)
   const notes = await letReadStatistics(client)
   const owner = await tablesOwner(client)
@@ -93,6 +97,10 @@ async function openDatabase(client: pg.ClientBase): Promise<void> {
 
 /** Exporters count the sessions of all. The texts of their queries, which it lets read too, have no data of accounts. */
 async function letReadStatistics(client: pg.ClientBase): Promise<string[]> {
+  const { rows } = await client.query<{ may: boolean }>(
+    `SELECT pg_has_role('fraud_metrics', 'pg_read_all_stats', 'USAGE') AS may`,
+  )
+  if (rows[0].may) return []
   await client.query('SAVEPOINT statistics')
   try {
     await client.query('GRANT pg_read_all_stats TO fraud_metrics')

@@ -6,8 +6,8 @@ import { OWNER, ROLE_NAMES, ROLES, type RoleName } from '../../schemas/roles/rol
 import { loadSettings } from '../../schemas/settings.ts'
 import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { type Applied, apply } from './apply.ts'
-import { look } from './findings.ts'
-import { PasswordFiles, urlFor } from './password-files.ts'
+import { isMended, look } from './findings.ts'
+import { PasswordFiles } from './password-files.ts'
 import { rotate } from './rotate.ts'
 
 const AFTER_HELP = `
@@ -16,7 +16,8 @@ ${ROLE_NAMES.map((name) => `  ${name.padEnd(17)}${ROLES[name].runs}`).join('\n')
 apply and rotate need the DATABASE_URL of an administrator: a superuser, or a role with CREATEROLE that owns the database.
 show needs that of any role. deploy/roles.md has the whole way.
 
-Exit codes: 0 done, all is as designed; 1 an error, or something is not as designed; 2 the settings cannot be used.`
+Exit codes: 0 done; 1 an error, of apply also what it could not put right, of show anything that is not as designed;
+2 the settings cannot be used. What apply leaves to people, an old password or a membership say, it tells and goes on.`
 
 interface Json {
   json?: true
@@ -78,12 +79,12 @@ const applyRoles = ({ passwords, urls, connections, takeOver, json }: ApplyOptio
   const files = passwords === undefined ? undefined : new PasswordFiles(passwords)
   if (urls && files === undefined) throw new Error('--urls goes with --passwords')
   return withDatabase(async (client, url) => {
-    const applied = await apply(client, { files, connections, takeOver: takeOver === true })
+    const applied = await apply(client, { files, url, connections, takeOver: takeOver === true })
     if (urls && files !== undefined) writeUrls(files, url)
     const { findings } = await look(client)
     // That there are no tables yet is no fault here: it is what comes next.
     const left = applied.is_migrated ? findings : findings.filter(({ kind }) => kind !== 'owner')
-    if (left.length + applied.notes.length > 0) process.exitCode = 1
+    if (left.some(isMended)) process.exitCode = 1
     if (json) console.log(jsonLine({ ...applied, findings: left }))
     else tellApplied(applied, files)
     if (!json) for (const { kind, message } of left) console.log(`${kind.padEnd(9)} ${printable(message)}`)
@@ -93,7 +94,7 @@ const applyRoles = ({ passwords, urls, connections, takeOver, json }: ApplyOptio
 function writeUrls(files: PasswordFiles, url: string): void {
   for (const role of ROLE_NAMES) {
     const password = files.read(role)
-    if (password !== undefined) files.writeUrl(role, urlFor(role, password, url))
+    if (password !== undefined) files.writeUrl(role, password, url)
   }
 }
 

@@ -7,9 +7,14 @@ import { passwordTime } from './passwords.ts'
 
 /** What is otherwise than designed. */
 export interface Finding {
-  kind: 'role' | 'password' | 'member' | 'missing' | 'extra' | 'public' | 'owner' | 'function'
+  kind: 'role' | 'missing' | 'extra' | 'public' | 'password' | 'member' | 'create' | 'owner' | 'function'
   message: string
 }
+
+/** What `apply` puts right itself. The rest is told: people do it, or they have wanted it so. */
+const MENDED: ReadonlySet<Finding['kind']> = new Set(['role', 'missing', 'extra', 'public'])
+
+export const isMended = ({ kind }: Finding): boolean => MENDED.has(kind)
 
 export interface ShownRole {
   role: RoleName
@@ -73,11 +78,19 @@ function ofRole(role: ServerRole, now: Date): Finding[] {
   return found
 }
 
+/**
+ * What ours may do as another role, and who may do what ours may. From PostgreSQL 16 on an administrator who is no superuser
+ * has the ADMIN option alone of what he has made: that is how he makes them.
+ */
 async function memberships(client: pg.ClientBase): Promise<Finding[]> {
   const { rows } = await client.query<{ member: string; granted: string }>(
     `SELECT DISTINCT m.rolname AS member, g.rolname AS granted
-     FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member JOIN pg_roles g ON g.oid = a.roleid
-     WHERE m.rolname = ANY($1) AND (m.rolname, g.rolname) <> ('fraud_metrics', 'pg_read_all_stats') ORDER BY 1, 2`,
+     FROM pg_auth_members a JOIN pg_roles m ON m.oid = a.member JOIN pg_roles g ON g.oid = a.roleid,
+          to_jsonb(a) AS options
+     WHERE (m.rolname = ANY($1) AND (m.rolname, g.rolname) <> ('fraud_metrics', 'pg_read_all_stats')
+            OR g.rolname = ANY($1))
+       AND NOT (m.rolcreaterole AND options @> '{"inherit_option": false, "set_option": false}')
+     ORDER BY 1, 2`,
     [ROLE_NAMES],
   )
   return rows.map(({ member, granted }) => finding('member', `${member} is a member of ${granted}`))
@@ -85,24 +98,24 @@ async function memberships(client: pg.ClientBase): Promise<Finding[]> {
 
 /** What every role of the server may do here, and what ours may do with the database and the schema. */
 async function ofPublic(client: pg.ClientBase): Promise<Finding[]> {
-  const { rows } = await client.query<{ message: string }>(
-    `SELECT format('PUBLIC: %s on the database', privilege_type) AS message
+  const { rows } = await client.query<{ kind: 'public' | 'create'; message: string }>(
+    `SELECT 'public' AS kind, format('PUBLIC: %s on the database', privilege_type) AS message
      FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE datname = current_database() AND grantee = 0
      UNION ALL
-     SELECT format('PUBLIC: %s on the schema public', privilege_type)
+     SELECT 'public', format('PUBLIC: %s on the schema public', privilege_type)
      FROM pg_namespace, aclexplode(coalesce(nspacl, acldefault('n', nspowner))) WHERE nspname = 'public' AND grantee = 0
      UNION ALL
-     SELECT format('%s may not connect to the database', rolname)
+     SELECT 'public', format('%s may not connect to the database', rolname)
      FROM pg_roles WHERE rolname = ANY($1) AND NOT has_database_privilege(oid, current_database(), 'CONNECT')
      UNION ALL
-     SELECT format('%s may not use the schema public', rolname)
+     SELECT 'public', format('%s may not use the schema public', rolname)
      FROM pg_roles WHERE rolname = ANY($1) AND NOT has_schema_privilege(oid, 'public', 'USAGE')
      UNION ALL
-     SELECT format('%s may create things in the schema public', rolname)
+     SELECT 'create', format('%s may create things in the schema public', rolname)
      FROM pg_roles WHERE rolname = ANY($1) AND rolname <> $2 AND has_schema_privilege(oid, 'public', 'CREATE')`,
     [ROLE_NAMES, OWNER],
   )
-  return rows.map(({ message }) => finding('public', message))
+  return rows.map(({ kind, message }) => finding(kind, message))
 }
 
 async function ofGrants(client: pg.ClientBase): Promise<Finding[]> {

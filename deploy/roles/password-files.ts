@@ -40,9 +40,14 @@ export class PasswordFiles {
     this.#replace(role, `${password}\n`)
   }
 
-  /** Writes `<role>.url`: a DATABASE_URL with the password. */
-  writeUrl(role: RoleName, url: string): void {
-    this.#replace(`${role}.url`, `${url}\n`)
+  /** Writes `<role>.old`, where nobody knows yet which of two counts. */
+  keepOld(role: RoleName, password: string): void {
+    this.#replace(`${role}.old`, `${password}\n`)
+  }
+
+  /** Writes `<role>.url`: a DATABASE_URL with the password. @param other the administrator's */
+  writeUrl(role: RoleName, password: string, other: string): void {
+    this.#replace(`${role}.url`, `${withoutCertificate(urlFor(role, password, other))}\n`)
   }
 
   hasUrl(role: RoleName): boolean {
@@ -56,18 +61,28 @@ export class PasswordFiles {
     const next = join(this.directory, `.${name}.next`)
     rmSync(next, { force: true })
     const old = statOrNothing(file)
-    const fd = openSync(next, 'wx', 0o600)
     try {
-      writeSync(fd, text)
-      fsyncSync(fd)
-    } finally {
-      closeSync(fd)
+      writeThrough(next, text)
+      if (old !== undefined) {
+        chownSync(next, old.uid, old.gid)
+        chmodSync(next, old.mode & 0o777)
+      }
+      renameSync(next, file)
+    } catch (error) {
+      rmSync(next, { force: true }) // it has a secret that nobody asked for
+      throw error
     }
-    if (old !== undefined) {
-      chownSync(next, old.uid, old.gid)
-      chmodSync(next, old.mode & 0o777)
-    }
-    renameSync(next, file)
+  }
+}
+
+/** Onto the disk, for this user alone. */
+function writeThrough(file: string, text: string): void {
+  const fd = openSync(file, 'wx', 0o600)
+  try {
+    writeSync(fd, text)
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -77,8 +92,22 @@ export const newPassword = (): string => randomBytes(32).toString('base64url')
 /** Another one's URL of the same database: with its host, port and parameters. */
 export function urlFor(role: string, password: string, other: string): string {
   const url = new URL(other)
+  for (const name of ['user', 'password']) url.searchParams.delete(name)
+  if (url.hostname === '') {
+    // A Unix socket: without a host a URL has no place for who logs in.
+    url.searchParams.set('user', role)
+    url.searchParams.set('password', password)
+    return url.href
+  }
   url.username = role
   url.password = encodeURIComponent(password)
+  return url.href
+}
+
+/** A certificate is one role's: where the server asks for them, each needs its own. */
+function withoutCertificate(databaseUrl: string): string {
+  const url = new URL(databaseUrl)
+  for (const name of ['sslcert', 'sslkey']) url.searchParams.delete(name)
   return url.href
 }
 

@@ -13,6 +13,8 @@ export interface Privilege {
   name: string
   /** Null for all columns, and for what has none. */
   column: string | null
+  /** Not the privilege itself, but that it may be handed on. */
+  is_option?: boolean
 }
 
 type Kind = 'table' | 'sequence' | 'routine'
@@ -23,8 +25,8 @@ export interface Difference {
 }
 
 /** One for people: `fraud_api: UPDATE (status) on transactions`. */
-export const textOf = ({ role, privilege, name, column }: Privilege): string =>
-  `${role}: ${privilege}${column === null ? '' : ` (${column})`} on ${name}`
+export const textOf = ({ role, privilege, name, column, is_option }: Privilege): string =>
+  `${role}: ${privilege}${column === null ? '' : ` (${column})`} on ${name}${is_option ? ' WITH GRANT OPTION' : ''}`
 
 /** Those of our roles that the server has. */
 export async function presentRoles(client: pg.ClientBase): Promise<RoleName[]> {
@@ -66,7 +68,7 @@ const KIND = `CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END`
 async function grantedPrivileges(client: pg.ClientBase): Promise<Privilege[]> {
   const { rows } = await client.query<Privilege>(
     `SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(grantee)::text END AS role,
-            privilege_type AS privilege, what, name, "column"
+            privilege_type AS privilege, what, name, "column", is_option
      FROM (
        SELECT ${KIND} AS what, c.relname::text AS name, NULL AS "column", (aclexplode(c.relacl)).*
        FROM pg_class c WHERE ${OUR_RELATIONS}
@@ -76,8 +78,8 @@ async function grantedPrivileges(client: pg.ClientBase): Promise<Privilege[]> {
        UNION ALL
        SELECT 'routine', c.proname::text, NULL, (aclexplode(coalesce(c.proacl, acldefault('f', c.proowner)))).*
        FROM pg_proc c WHERE ${OUR_ROUTINES}
-     ) granted
-     WHERE grantee = 0 OR pg_get_userbyid(grantee) = ANY($1)`,
+     ) granted, unnest(ARRAY[false, true]) AS is_option
+     WHERE (grantee = 0 OR pg_get_userbyid(grantee) = ANY($1)) AND (is_grantable OR NOT is_option)`,
     [ROLE_NAMES.filter((name) => name !== OWNER)],
   )
   return rows
@@ -135,5 +137,7 @@ const partOf = ({ privilege, what, name, column }: Privilege): string =>
 export const grantStatement = (privilege: Privilege): string =>
   `GRANT ${partOf(privilege)} TO ${id(privilege.role)}`
 
+/** With what was handed on by it: ours are to give nobody anything. */
 export const revokeStatement = (privilege: Privilege): string =>
-  `REVOKE ${partOf(privilege)} FROM ${privilege.role === 'PUBLIC' ? 'PUBLIC' : id(privilege.role)}`
+  `REVOKE ${privilege.is_option ? 'GRANT OPTION FOR ' : ''}${partOf(privilege)} ` +
+  `FROM ${privilege.role === 'PUBLIC' ? 'PUBLIC' : id(privilege.role)} CASCADE`

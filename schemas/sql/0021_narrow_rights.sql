@@ -38,7 +38,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = to_regclass(name) AND inhparent = 'transactions'::regclass) THEN
     RAISE EXCEPTION 'transactions has no partition %', name USING ERRCODE = 'undefined_table';
   END IF;
-  -- Before the table is locked for all: it takes its time.
+  -- Before the table is locked for all: it takes its time. What comes meanwhile is not in the number.
   EXECUTE format('SELECT count(*) FROM %I', name) INTO rows_gone;
   EXECUTE format('DROP TABLE %I', name);
   INSERT INTO status_audit (action, actor, details)

@@ -38,6 +38,7 @@ const FORS: Record<string, string> = {
   '5m': '5s',
   '15m': '15s',
   '30m': '30s',
+  '1h': '1h',
   '2h': '2h',
   '1d': '1d',
 }

@@ -32,19 +32,27 @@ export type Check = (context: Context) => Promise<Looked>
 /** A check that could not be made, and why. */
 export class LeftOut extends Error {}
 
+interface OutputOptions {
+  signal: AbortSignal
+  cwd?: string
+  /** Beside this process's own. */
+  env?: Record<string, string>
+  /** Exit codes that are no failure of the program itself; linters end with 1 when they found something. */
+  allowed?: number[]
+}
+
 /**
  * Runs a program to its end.
- * @param allowed exit codes that are no failure of the program itself; linters end with 1 when they found something
  * @returns its stdout and stderr
  * @throws with the end of what it wrote
  */
 export function output(
   program: string,
   args: string[],
-  { signal, cwd, allowed = [0, 1] }: { signal: AbortSignal; cwd?: string; allowed?: number[] },
+  { signal, cwd, env, allowed = [0, 1] }: OutputOptions,
 ): Promise<{ code: number; out: string; errors: string }> {
   return new Promise((resolve, reject) => {
-    const options = { signal, cwd, maxBuffer: 256 * 1024 * 1024 }
+    const options = { signal, cwd, env: { ...process.env, ...env }, maxBuffer: 256 * 1024 * 1024 }
     const child = execFile(program, args, options, (error, out, errors) => {
       const code = child.exitCode
       if (code !== null && allowed.includes(code)) resolve({ code, out, errors })

@@ -6,7 +6,7 @@ import { cacheDirectory } from '../../schemas/cache-directory.ts'
 import { onStopSignal } from '../../schemas/stop-signals.ts'
 import { type Accepted, readAccepted, withoutAccepted } from './accepted.ts'
 import { type Check, counted, type Finding, LeftOut } from './check.ts'
-import { composeGo, composeLint, dclint } from './checks/compose.ts'
+import { composeConfig, composeLint, dclint } from './checks/compose.ts'
 import { hadolint, trivy } from './checks/images.ts'
 import { kubernetesValidate, kustomize } from './checks/kubernetes.ts'
 import { gixy, nginxTest } from './checks/nginx.ts'
@@ -20,7 +20,7 @@ import { runTests } from './checks/tests.ts'
 const CHECKS: Record<string, Check> = {
   hadolint,
   trivy,
-  'compose-go': composeGo,
+  'compose-config': composeConfig,
   dclint,
   'compose-lint': composeLint,
   kustomize,

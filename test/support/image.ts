@@ -14,6 +14,8 @@ import { type Scope, until } from '../harness.ts'
 export interface Image {
   /** Where /app is. */
   root: string
+  /** npm's arguments that the packages were installed by. */
+  install: string[]
   /** Runs a command of the entry point to its end. */
   run(args: string[], env: Env): Promise<Ended>
   /** Runs the health check, or it with a part named. */
@@ -53,22 +55,14 @@ export async function image(t: Scope): Promise<Image> {
   const root = join(directory, 'app')
   await run(process.execPath, ['--import', 'tsx', 'deploy/build.ts', '--out', join(root, 'dist')])
   for (const file of ['package.json', 'package-lock.json', '.npmrc']) await cp(file, join(root, file))
-  const install = [
-    'ci',
-    '--omit=dev',
-    '--omit=optional',
-    '--ignore-scripts',
-    '--prefer-offline',
-    '--no-audit',
-  ]
-  await run('npm', install, { cwd: root })
+  const { install, entry, health } = await commandsOf('deploy/docker/Dockerfile')
+  await run('npm', [...install, '--prefer-offline', '--no-audit'], { cwd: root })
   // The one that runs now, where nobody can read it.
   const node = join(directory, 'node')
   await copyFile(process.execPath, node)
   await run('chmod', ['-R', 'a-w,a+rX', root, node])
   await chmod(directory, 0o755)
 
-  const { entry, health } = await commandsOf('deploy/docker/Dockerfile')
   const inPlace = (words: string[]) => words.map((word) => (word === 'node' ? node : word.replace(APP, root)))
   const launch = (words: string[], env: Env) => {
     const [program, ...args] = inPlace(words)
@@ -93,6 +87,7 @@ export async function image(t: Scope): Promise<Image> {
   }
   return {
     root,
+    install,
     run: (args, env) => toEnd([...entry, ...args], env),
     health: (env, ...args) => toEnd([...health, ...args], env),
     start(args, env) {
@@ -127,13 +122,19 @@ export async function image(t: Scope): Promise<Image> {
   }
 }
 
-/** The words of ENTRYPOINT and HEALTHCHECK, which are JSON: no shell takes part. */
-async function commandsOf(dockerfile: string): Promise<{ entry: string[]; health: string[] }> {
+/** How the last stage's packages are installed, and the words of ENTRYPOINT and HEALTHCHECK, which are JSON: no shell takes part. */
+async function commandsOf(
+  dockerfile: string,
+): Promise<{ install: string[]; entry: string[]; health: string[] }> {
   const lines = (await readFile(dockerfile, 'utf8')).replaceAll(/\\\n/g, ' ')
-  const words = (pattern: RegExp): string[] => {
-    const found = pattern.exec(lines)
-    if (found === null) throw new Error(`${dockerfile} has no ${pattern}`)
-    return JSON.parse(found[1])
+  const found = (pattern: RegExp): string => {
+    const match = pattern.exec(lines)
+    if (match === null) throw new Error(`${dockerfile} has no ${pattern}`)
+    return match[1]
   }
-  return { entry: words(/^ENTRYPOINT (\[.*\])$/m), health: words(/^HEALTHCHECK .*CMD (\[.*\])$/m) }
+  return {
+    install: found(/^RUN npm (ci --omit=dev .*)$/m).split(' '),
+    entry: JSON.parse(found(/^ENTRYPOINT (\[.*\])$/m)),
+    health: JSON.parse(found(/^HEALTHCHECK .*CMD (\[.*\])$/m)),
+  }
 }

@@ -40,7 +40,13 @@ export async function rolesServer(t: Scope): Promise<RolesServer> {
     single,
     applyRoles: (database, options = {}) =>
       withClient({ connectionString: adminOf(database), application_name: 'weir-test' }, (client) =>
-        apply(client, { files, connections: new Map(), takeOver: false, ...options }),
+        apply(client, {
+          files,
+          url: adminOf(database),
+          connections: new Map(),
+          takeOver: false,
+          ...options,
+        }),
       ),
   }
 }

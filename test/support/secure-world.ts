@@ -19,7 +19,7 @@ const LACKING = [
   '--allow-principal User:mute --operation Read --topic transactions --group weir',
   '--allow-principal User:certified --operation Read --topic transactions --group weir',
 ]
-const USERS = ['detector', 'producer', 'operator', 'stranger', 'groupless', 'mute']
+const USERS = ['fraud_detector', 'producer', 'fraud_operator', 'stranger', 'groupless', 'mute']
 
 /**
  * Kafka, the registry and PostgreSQL as a bank runs them, each proved by the authority `authority`, with topics and with the

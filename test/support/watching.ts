@@ -32,6 +32,10 @@ export const runbook = (): string => read('runbook.md')
 /** Alertmanager's configuration as text. */
 export const alertmanager = (): string => read('alertmanager/alertmanager.yml')
 
+/** A configuration of Prometheus without what asks Kubernetes for targets, which Debian's promtool is built without. */
+export const withoutDiscovery = (text: string): string =>
+  text.replaceAll(/^ {4}kubernetes_sd_configs:\n(?: {6}.*\n)+/gm, '')
+
 export interface Documented {
   name: string
   type: string

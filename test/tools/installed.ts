@@ -75,3 +75,14 @@ export const goProgram =
   (what: string): Install =>
   (directory, signal) =>
     runProgram('/usr/bin/env', [`GOBIN=${directory}`, 'CGO_ENABLED=0', 'go', 'install', what], { signal })
+
+/** The same from a module of its own, for what has an `exclude` or `replace` in its go.mod. @param what package@version */
+export const goModuleProgram =
+  (what: string, name: string): Install =>
+  async (directory, signal) => {
+    const go = (...args: string[]) =>
+      runProgram('/usr/bin/env', ['CGO_ENABLED=0', 'go', ...args], { signal, cwd: directory })
+    await go('mod', 'init', 'tool')
+    await go('get', what)
+    await go('build', '-o', name, what.split('@')[0])
+  }

@@ -17,7 +17,7 @@ test('the rules of production are shortened in their times only', () => {
     assert.deepEqual(rule.annotations, long[i].annotations)
   }
   assert.doesNotMatch(
-    shorten(original).replaceAll(/for: (1d|2h)/g, ''),
+    shorten(original).replaceAll(/for: (1d|1h|2h)/g, ''),
     /\[\d+[mhd]\]|offset \d+[wdhm]|for: \d+[mh]/,
   )
 })

@@ -170,7 +170,7 @@ test('neither keys nor cookies nor account ids get into the log', async () => {
   assert.ok(!lines.join('').includes(Cookie.split('=')[1]))
 })
 
-test('the log tells a call of a program from one of a session', async () => {
+test('the log says of the pages, too, that a session asked for them', async () => {
   const { bare, call, lines } = testApp()
   const Cookie = cookieOf(await bare('POST', `${LOCAL}/login`, FORM, key(KEY)))
   lines.length = 0
@@ -180,8 +180,24 @@ test('the log tells a call of a program from one of a session', async () => {
   const callers = lines
     .map((line) => JSON.parse(line))
     .filter(({ msg }) => msg === 'request')
-    .map(({ caller }) => caller)
-  assert.deepEqual(callers, ['key', 'session', 'session', 'none'])
+    .map(({ caller }) => caller.replace(/session .*/, 'session'))
+  assert.deepEqual(callers, ['API_KEY', 'API_KEY, session', 'API_KEY, session', 'none'])
+})
+
+test('the log says of each call whose it was, as the audit names him', async () => {
+  const { bare, call, lines } = testApp()
+  const Cookie = cookieOf(await bare('POST', `${LOCAL}/login`, FORM, key(KEY)))
+  const callerOf = async (answer: Response | Promise<Response>): Promise<string> => {
+    lines.length = 0
+    await answer
+    return lines.map((line) => JSON.parse(line)).find(({ msg }) => msg === 'request').caller
+  }
+  assert.equal(await callerOf(call('GET', '/api/v1/anomalies')), 'API_KEY')
+  assert.match(
+    await callerOf(bare('GET', `${LOCAL}/api/v1/anomalies`, { Cookie })),
+    /^API_KEY, session [\w-]{8}$/,
+  )
+  assert.equal(await callerOf(bare('GET', '/api/v1/anomalies')), 'none')
 })
 
 test('an unknown address gets 401 under /api without a key, 404 with one', async () => {

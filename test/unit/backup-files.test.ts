@@ -15,12 +15,14 @@ import { basename, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { checkFile } from '../../deploy/backup/check-file.ts'
 import { chooseDecryption, chooseEncryption } from '../../deploy/backup/encryption.ts'
+import { backupGauges } from '../../deploy/backup/gauges.ts'
 import { readIdentities, readRecipients } from '../../deploy/backup/key-files.ts'
 import { backupAt, listBackups } from '../../deploy/backup/list.ts'
 import { type Manifest, manifestOf, readManifest, verificationOf } from '../../deploy/backup/manifest.ts'
 import { findProgram } from '../../deploy/backup/programs.ts'
-import { prometheusText, writePrometheus } from '../../deploy/backup/prometheus.ts'
 import { partialOf, writeWhole } from '../../deploy/backup/write-whole.ts'
+import { gaugesText } from '../../schemas/textfile.ts'
+import { documentedMetrics, familiesOf } from '../support/watching.ts'
 
 const PUBLIC = `age1${'q'.repeat(58)}`
 const SECRET = `AGE-SECRET-KEY-1${'Q'.repeat(58)}`
@@ -203,23 +205,23 @@ describe('the list of backups', () => {
     assert.equal(listBackups(directory)[0].verified_at, '2026-11-02T04:00:00.000Z')
   })
 
-  test('tells Prometheus the time of the newest backup, and of the newest that was verified', async (t) => {
+  test('tells Prometheus the time of the newest backup, and of the newest that was verified', (t) => {
     const directory = directoryOf(t)
     const metric = (name: string) =>
-      Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(prometheusText(listBackups(directory)))?.[1])
+      backupGauges(listBackups(directory)).find((gauge) => gauge.name === name)?.value
     assert.equal(metric('weir_backup_last_success_timestamp_seconds'), 0)
     assert.equal(metric('weir_backup_last_verified_timestamp_seconds'), 0)
     verified(backupOf(directory, '2026-11-01T03:00:00.000Z'), '2026-11-09T00:00:00.000Z')
-    const newest = backupOf(directory, '2026-11-02T03:00:00.000Z')
+    backupOf(directory, '2026-11-02T03:00:00.000Z')
     rmSync(backupOf(directory, '2026-11-03T03:00:00.000Z'))
     assert.equal(metric('weir_backup_last_success_timestamp_seconds'), Date.UTC(2026, 10, 2, 3) / 1000)
     assert.equal(metric('weir_backup_last_verified_timestamp_seconds'), Date.UTC(2026, 10, 1, 3) / 1000)
-    assert.equal(metric('weir_backup_size_bytes'), readFileSync(newest).length)
-    assert.equal(metric('weir_backups'), 2)
-
-    const file = join(directory, 'weir.prom')
-    await writePrometheus(file, listBackups(directory))
-    assert.equal(readFileSync(file, 'utf8'), prometheusText(listBackups(directory)))
+    const families = familiesOf(gaugesText(backupGauges(listBackups(directory))))
+    const documented = [...documentedMetrics().values()].filter(({ name }) => name.startsWith('weir_backup'))
+    assert.deepEqual(
+      [...families].map(([name, { type }]) => `${name} ${type} file`).sort(),
+      documented.map(({ name, type, by }) => `${name} ${type} ${by}`).sort(),
+    )
   })
 })
 

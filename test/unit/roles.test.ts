@@ -1,5 +1,14 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -79,9 +88,30 @@ test('a URL has the other one’s host, port, database and parameters', (t) => {
   )
   assert.equal(decodeURIComponent(new URL(url).password), 'p@ss/word:%41-and-more')
   assert.equal(files.hasUrl('fraud_api'), false)
-  files.writeUrl('fraud_api', url)
+  files.writeUrl('fraud_api', 'p@ss/word:%41-and-more', `${admin}&sslcert=/admin.crt&sslkey=/admin.key`)
   assert.equal(files.hasUrl('fraud_api'), true)
   assert.equal(readFileSync(join(files.directory, 'fraud_api.url'), 'utf8').trim(), url)
+})
+
+test('a URL does not log in as the other one, who may stand in its parameters', () => {
+  const bySocket = 'postgres:///weir?host=/var/run/postgresql&user=postgres&password=secret'
+  const url = new URL(urlFor('fraud_api', 'p&ss', bySocket))
+  assert.deepEqual(Object.fromEntries(url.searchParams), {
+    host: '/var/run/postgresql',
+    user: 'fraud_api',
+    password: 'p&ss',
+  })
+  assert.equal(
+    urlFor('fraud_api', 'pass', 'postgres://db/weir?user=postgres&password=secret'),
+    'postgres://fraud_api:pass@db/weir',
+  )
+})
+
+test('a password that cannot take its place is left nowhere', (t) => {
+  const files = filesFor(t)
+  mkdirSync(join(files.directory, 'fraud_api'), { recursive: true })
+  assert.throws(() => files.write('fraud_api', newPassword()))
+  assert.deepEqual(readdirSync(files.directory), ['fraud_api'])
 })
 
 test('the time of a password is told by its own comments alone', () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { createClient } from '../../schemas/database.ts'
+import { explainConnection } from '../../schemas/database-advice.ts'
 import { saslOf } from '../../schemas/kafka-access.ts'
 import { registryCredentials } from '../../schemas/registry-access.ts'
 import { currentValue } from '../../schemas/setting-values.ts'
@@ -134,6 +135,30 @@ describe('a file that changes', () => {
     }
     rmSync(path)
     assert.equal(passwordOf(DATABASE_URL), 'two')
+  })
+
+  test('does not take away what production asks for; who cannot connect by the last one is told why', () => {
+    const proved = 'postgres://weir:one@db.bank.example/weir?sslmode=verify-full'
+    const path = fileWith(proved, 'database-url')
+    const { DATABASE_URL } = loadSettings(['DATABASE_URL'], {
+      NODE_ENV: 'production',
+      DATABASE_URL_FILE: path,
+    })
+    const client = () => createClient({ connectionString: DATABASE_URL, application_name: 'test' })
+    const told = () => explainConnection(new Error('refused')).message
+    for (const open of ['', '?sslmode=disable', '?sslmode=require']) {
+      fileWith(`postgres://weir:canary@db.bank.example/weir${open}`, 'database-url')
+      assert.equal(client().password, 'one')
+      assert.equal(typeof client().ssl, 'object')
+      assert.match(
+        told(),
+        /^refused\. The file of DATABASE_URL was not taken, .*sslmode=\w+ another server than db\.bank\.example may pose/,
+      )
+      assert.doesNotMatch(told(), /canary/)
+    }
+    fileWith('postgres://weir:two@db.bank.example/weir?sslmode=verify-full', 'database-url')
+    assert.equal(client().password, 'two')
+    assert.equal(told(), 'refused')
   })
 
   test('counts for Kafka and the registry, too', () => {

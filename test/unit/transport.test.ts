@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { createClient } from '../../schemas/database.ts'
 import type { Name } from '../../schemas/settings.ts'
 import { faultsOf } from '../support/setting-faults.ts'
 
-type Env = Partial<Record<Name, string>>
+type Env = Partial<Record<Name | 'NODE_TLS_REJECT_UNAUTHORIZED', string>>
 
 const SASL: Env = {
   KAFKA_BROKERS: 'kafka.bank.example:9093',
@@ -127,6 +128,36 @@ describe('production', () => {
       assert.deepEqual(faultsOf(env), [])
     })
   }
+
+  test('refuses a URL without a host where PGHOST names another machine, which pg would take', (t) => {
+    const before = process.env.PGHOST
+    t.after(() => {
+      if (before === undefined) delete process.env.PGHOST
+      else process.env.PGHOST = before
+    })
+    const env = { NODE_ENV: 'production', DATABASE_URL: 'postgres:///weir?user=weir' }
+    for (const host of ['db.bank.example', '10.0.0.7']) {
+      process.env.PGHOST = host
+      assert.equal(createClient({ connectionString: env.DATABASE_URL, application_name: 'test' }).host, host)
+      const faults = assertOnlyFault(env, /^DATABASE_URL: with sslmode=disable another server than/)
+      assert.ok(faults[0].includes(host), faults[0])
+      assert.deepEqual(faultsOf({ ...env, DATABASE_URL: `${env.DATABASE_URL}&sslmode=verify-full` }), [])
+    }
+    for (const host of ['/var/run/postgresql', 'localhost', '']) {
+      process.env.PGHOST = host
+      assert.deepEqual(faultsOf(env), [], host)
+    }
+    // Of several hosts pg takes the last.
+    const two = 'postgres:///weir?host=/var/run/postgresql&host=db.bank.example'
+    assertOnlyFault({ ...env, DATABASE_URL: two }, /another server than db\.bank\.example/)
+  })
+
+  test('refuses that Node proves no certificate', () => {
+    const env = { DATABASE_URL: `${DATABASE}?sslmode=verify-full`, NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+    assertOnlyFault({ ...env, NODE_ENV: 'production' }, /^NODE_TLS_REJECT_UNAUTHORIZED: 0 lets anybody pose/)
+    assert.deepEqual(faultsOf(env), [])
+    assert.deepEqual(faultsOf({ ...env, NODE_ENV: 'production', NODE_TLS_REJECT_UNAUTHORIZED: '1' }), [])
+  })
 
   const PROVED: [string, Env][] = [
     ['SASL_SSL', SASL],

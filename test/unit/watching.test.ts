@@ -41,7 +41,7 @@ test('rules name metrics and series that there are', () => {
 
 test('every alert has a severity, a team, words with what was measured, and an entry in the runbook', () => {
   const headings = new Set([...runbook().matchAll(/^### (\w+)$/gm)].map(([, name]) => name))
-  for (const { alert, labels, annotations } of rules) {
+  for (const { alert, expr, labels, annotations } of rules) {
     if (alert === undefined) continue
     assert.match(labels!.severity, /^(critical|warning|info)$/, alert)
     assert.match(labels!.team, /^(operations|fraud)$/, alert)
@@ -49,7 +49,7 @@ test('every alert has a severity, a team, words with what was measured, and an e
     assert.equal(annotations!.runbook_url, `deploy/runbook.md#${alert.toLowerCase()}`)
     assert.ok(headings.has(alert), `${alert} has no entry in deploy/runbook.md`)
     // Those that say that something is not there at all have no number.
-    if (!['WeirApiDown', 'WeirDetectionDown'].includes(alert))
+    if (!['WeirApiDown', 'WeirDetectionDown'].includes(alert) && !expr.startsWith('absent('))
       assert.match(annotations!.description, /\{\{.*(\$value|\$labels|query).*\}\}/s, alert)
   }
   for (const heading of headings)
@@ -94,6 +94,32 @@ test('each alert is tested: firing, silent, and with nothing known', () => {
     cases.some(({ name }) => name.startsWith('a new installation')),
     'a new installation',
   )
+})
+
+test('Prometheus of Compose and of Kubernetes has the jobs that the rules name', () => {
+  const exprs = rules.map(({ expr }) => expr).join('\n')
+  const named = new Set([...exprs.matchAll(/\bjob=~?"([^"]+)"/g)].map(([, pattern]) => pattern))
+  assert.ok(named.size >= 3, [...named].join())
+  for (const name of ['prometheus.yml', 'kubernetes.yml']) {
+    const file = new URL(`../../deploy/prometheus/${name}`, import.meta.url)
+    const { rule_files, scrape_configs } = parse(readFileSync(file, 'utf8'))
+    assert.deepEqual(rule_files, ['rules/weir.yml'], name)
+    const jobs: string[] = scrape_configs.map(({ job_name }: { job_name: string }) => job_name)
+    for (const pattern of named)
+      assert.ok(
+        jobs.some((job) => new RegExp(`^(${pattern})$`).test(job)),
+        `${name}: no job ${pattern}`,
+      )
+    // What Weir does not tell by itself.
+    const foreign = new Set(exprs.match(/\bkube_\w+/g))
+    assert.ok(foreign.size > 0)
+    for (const metric of foreign)
+      assert.equal(
+        readFileSync(file, 'utf8').includes(`regex: ${metric};`),
+        name === 'kubernetes.yml',
+        metric,
+      )
+  }
 })
 
 test('Alertmanager names alerts that there are, and secrets by file only', () => {

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { goProgram, installed, npmPackages, pythonPackages } from '../../tools/installed.ts'
+import { goModuleProgram, installed, npmPackages, pythonPackages } from '../../tools/installed.ts'
 import {
   type Check,
   type Context,
@@ -14,11 +14,12 @@ import {
   severityOf,
 } from '../check.ts'
 
-/** The Compose files: by what reads them in Docker itself, by dclint's rules, and by compose-lint's for security. */
+/** The Compose files: by Docker Compose itself, by dclint's rules, and by compose-lint's for security. */
 
 const BASE = 'deploy/compose/compose.yaml'
 const OVERRIDES = globSync('deploy/compose/compose.*.yaml')
-const COMPOSE_GO = 'github.com/compose-spec/compose-go/v2/cmd@v2.9.0'
+/** It needs no engine to read files. */
+const COMPOSE = 'github.com/docker/compose/v2/cmd@v2.40.3'
 const DCLINT = ['dclint@3.1.0']
 const COMPOSE_LINT = ['compose-lint==0.36.2']
 
@@ -27,14 +28,16 @@ const ENVIRONMENT = ['WEIR_ADDRESS=192.0.2.1', 'WEIR_KAFKA=kafka:9093', 'WEIR_RE
 
 /** Each project: compose.yaml alone, and with each file that goes over it. @throws LeftOut without Go */
 async function merged(context: Context): Promise<Map<string, { text: string; fault?: string }>> {
-  const home = await installed('compose-go', COMPOSE_GO, context, goProgram(COMPOSE_GO)).catch((error) => {
-    throw new LeftOut(`Go cannot build it: ${error.message}`)
+  const install = goModuleProgram(COMPOSE, 'compose')
+  const home = await installed('docker-compose', COMPOSE, context, install).catch((error) => {
+    throw new LeftOut(`Go cannot build Docker Compose: ${error.message}`)
   })
   const projects = new Map<string, { text: string; fault?: string }>()
   for (const files of [[BASE], ...OVERRIDES.map((override) => [BASE, override])]) {
+    const args = [...files.flatMap((file) => ['--file', file]), '--profile', '*', 'config']
     const { code, out, errors } = await output(
       '/usr/bin/env',
-      [...ENVIRONMENT, join(home, 'cmd'), ...files],
+      [...ENVIRONMENT, join(home, 'compose'), ...args],
       context,
     )
     projects.set(files.at(-1)!, code === 0 ? { text: out } : { text: '', fault: errors.trim() })
@@ -42,11 +45,11 @@ async function merged(context: Context): Promise<Map<string, { text: string; fau
   return projects
 }
 
-/** Reads, merges and checks them as `docker compose config` would: that command is this library. */
-export const composeGo: Check = async (context) => {
+/** Reads, merges and checks them: `docker compose config`. */
+export const composeConfig: Check = async (context) => {
   const projects = await merged(context)
   const findings = [...projects].flatMap(([where, { fault }]): Finding[] =>
-    fault === undefined ? [] : [{ rule: 'compose-spec', severity: 'high', where, message: fault }],
+    fault === undefined ? [] : [{ rule: 'config', severity: 'high', where, message: fault }],
   )
   return { at: counted(projects.size, 'project'), findings }
 }
@@ -101,7 +104,8 @@ export const composeLint: Check = async (context) => {
   const home = await installed('compose-lint', COMPOSE_LINT.join(), context, pythonPackages(COMPOSE_LINT))
   const projects = await merged(context)
   const findings: Finding[] = []
-  for (const [where, { text }] of projects) {
+  for (const [where, { text, fault }] of projects) {
+    if (fault !== undefined) throw new Error(`${where} cannot be read: ${fault}`)
     const file = join(context.directory, basename(where))
     await writeFile(file, text)
     const { out } = await output(join(home, 'bin', 'compose-lint'), ['--format', 'json', file], {

@@ -1,7 +1,8 @@
 import { existsSync, globSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { createMetrics } from '../../../pipeline/metrics.ts'
+import { ruleFile, rulesOf, withoutDiscovery } from '../../support/watching.ts'
 import { debianPrograms } from '../../tools/debian.ts'
 import { testApp } from '../../unit/api-app.ts'
 import { type Check, type Context, counted, type Finding, LeftOut, output } from '../check.ts'
@@ -39,21 +40,55 @@ export const prometheus: Check = async (context) => {
     findings.push(...(await findingsOf(context, tool, ['check', 'rules', '--lint-fatal', file], file)))
   for (const file of tests) findings.push(...(await findingsOf(context, tool, ['test', 'rules', file], file)))
   // Certificates and passwords that it names are on the target's disk only.
-  const config = join(PROMETHEUS, 'prometheus.yml')
-  findings.push(...(await findingsOf(context, tool, ['check', 'config', '--syntax-only', config], config)))
+  const configs = globSync(`${PROMETHEUS}/*.yml`)
+  for (const config of configs) {
+    const file = join(context.directory, basename(config))
+    await writeFile(file, withoutDiscovery(await readFile(config, 'utf8')))
+    findings.push(...(await findingsOf(context, tool, ['check', 'config', '--syntax-only', file], config)))
+  }
   return {
-    at: `${counted(rules.length, 'file')} of rules, ${counted(tests.length, 'file')} of tests, 1 configuration`,
+    at: `${counted(rules.length, 'file')} of rules, ${counted(tests.length, 'file')} of tests, ${counted(configs.length, 'configuration')}`,
     findings,
   }
+}
+
+/** Whom an alert is told to, by its labels. */
+const RECEIVERS: Record<string, string> = {
+  'severity=critical team=operations': 'pagerduty,slack-operations',
+  'severity=critical team=fraud': 'pagerduty,slack-fraud',
+  'severity=warning team=operations': 'slack-operations',
+  'severity=warning team=fraud': 'slack-fraud',
+  'severity=info team=operations': 'mail-operations',
 }
 
 export const alertmanager: Check = async (context) => {
   if (!existsSync(ALERTMANAGER)) throw new LeftOut(`there is no ${ALERTMANAGER}`)
   const tool = await program(context, 'prometheus-alertmanager', 'amtool')
-  return {
-    at: '1 configuration',
-    findings: await findingsOf(context, tool, ['check-config', ALERTMANAGER], ALERTMANAGER),
+  const findings = await findingsOf(context, tool, ['check-config', ALERTMANAGER], ALERTMANAGER)
+  const used = new Set(
+    rulesOf(ruleFile()).flatMap(({ labels }) =>
+      labels === undefined ? [] : `severity=${labels.severity} team=${labels.team}`,
+    ),
+  )
+  for (const labels of used) {
+    const receivers = RECEIVERS[labels]
+    if (receivers === undefined)
+      findings.push({
+        rule: 'route',
+        severity: 'high',
+        where: labels,
+        message: 'nobody has said whom it is for',
+      })
+    else {
+      const verify = [
+        `--config.file=${ALERTMANAGER}`,
+        `--verify.receivers=${receivers}`,
+        ...labels.split(' '),
+      ]
+      findings.push(...(await findingsOf(context, tool, ['config', 'routes', 'test', ...verify], labels)))
+    }
   }
+  return { at: `1 configuration, ${counted(used.size, 'route')}`, findings }
 }
 
 export const metrics: Check = async (context) => {

@@ -1,41 +1,62 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+import { z } from 'zod'
 import { installed, pythonPackages } from '../../tools/installed.ts'
-import { type Check, counted, LeftOut, output, parsed, type Severity, severityOf } from '../check.ts'
+import { type Check, counted, type Finding, output, parsed, type Severity, severityOf } from '../check.ts'
 
 /** The migrations by squawk: what would lock a table that is in use, or cannot be taken back. */
 
 const MIGRATIONS = 'schemas/sql'
-/** Those before it are older than the first release: they ran on tables without rows, and what has run is not changed. */
-const FIRST = '0019'
 const SQUAWK = ['squawk-cli==2.70.0']
-
 const LEVELS: Record<string, Severity> = { error: 'high', warning: 'medium' }
+
+const baseline = z.array(
+  z.strictObject({ rule: z.string(), in: z.array(z.string().regex(/^\d{4}$/)), why: z.string().min(20) }),
+)
 
 export const squawk: Check = async (context) => {
   const home = await installed('squawk', SQUAWK.join(), context, pythonPackages(SQUAWK))
   const files = []
-  for (const name of (await readdir(MIGRATIONS)).filter((each) => each >= FIRST).sort()) {
+  for (const name of (await readdir(MIGRATIONS)).sort()) {
     const file = join(context.directory, name)
     // What takes a migration back is asked for by a person, who means to drop things.
     const [up] = (await readFile(join(MIGRATIONS, name), 'utf8')).split(/^-- Down Migration/m)
     await writeFile(file, up)
     files.push(file)
   }
-  if (files.length === 0) throw new LeftOut(`there is no migration from ${FIRST} on`)
   const args = ['--reporter', 'json', '--pg-version', '15.0', '--assume-in-transaction', ...files]
   const { out } = await output(join(home, 'bin', 'squawk'), args, context)
   const found = parsed<{ file: string; line: number; level: string; message: string; rule_name: string }[]>(
     'squawk',
     out,
   )
-  return {
-    at: `${counted(files.length, 'migration')} from ${FIRST} on`,
-    findings: found.map(({ file, line, level, message, rule_name }) => ({
-      rule: rule_name,
-      severity: severityOf(LEVELS, level),
-      where: `${join(MIGRATIONS, file.slice(context.directory.length + 1))}:${line + 1}`,
-      message,
-    })),
-  }
+  const findings = found.map(({ file, line, level, message, rule_name }) => ({
+    rule: rule_name,
+    severity: severityOf(LEVELS, level),
+    where: `${join(MIGRATIONS, basename(file))}:${line + 1}`,
+    message,
+  }))
+  return { at: counted(files.length, 'migration'), findings: await withoutBaseline(findings) }
+}
+
+/** @returns the findings that are not of the past, and one for each line of the list that finds nothing */
+async function withoutBaseline(findings: Finding[]): Promise<Finding[]> {
+  const file = fileURLToPath(new URL('../squawk-baseline.yaml', import.meta.url))
+  const past = baseline.parse(parse(await readFile(file, 'utf8')))
+  const places = past.flatMap(({ rule, in: numbers }) => numbers.map((number) => `${rule} ${number}`))
+  const placeOf = ({ rule, where }: Finding) => `${rule} ${basename(where).slice(0, 4)}`
+  const seen = new Set(findings.map(placeOf))
+  const stale = places
+    .filter((place) => !seen.has(place))
+    .map(
+      (place): Finding => ({
+        rule: 'baseline',
+        severity: 'low',
+        where: 'test/deploy/squawk-baseline.yaml',
+        message: `nothing is found for ${place} any more; take it out`,
+      }),
+    )
+  return [...findings.filter((finding) => !places.includes(placeOf(finding))), ...stale]
 }

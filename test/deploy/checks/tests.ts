@@ -1,12 +1,18 @@
 import { type Context, counted, type Finding, LeftOut, type Looked, output } from '../check.ts'
 
 /**
- * Runs a file of tests to its end.
+ * Runs files of tests to their end.
+ * @param env beside this process's own
  * @throws LeftOut when all of its tests were left out
  */
-export async function runTests(file: string, context: Context): Promise<Looked> {
-  const args = ['--import', 'tsx', '--test', '--test-reporter=tap', file]
-  const { out, errors } = await output(process.execPath, args, context)
+export async function runTests(
+  files: string | string[],
+  context: Context,
+  env: Record<string, string> = {},
+): Promise<Looked> {
+  // One after the other: some measure how long something takes.
+  const args = ['--import', 'tsx', '--test', '--test-concurrency=1', '--test-reporter=tap', ...[files].flat()]
+  const { out, errors } = await output(process.execPath, args, { ...context, env })
   const count = (what: string): number => Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(out)?.[1] ?? 0)
   const [passed, failed, skipped] = [count('pass'), count('fail'), count('skipped')]
   if (passed + failed === 0) {
@@ -17,7 +23,7 @@ export async function runTests(file: string, context: Context): Promise<Looked> 
     ([, test, error]): Finding => ({
       rule: 'test',
       severity: 'high',
-      where: `${file}: ${test}`,
+      where: `${files}: ${test}`,
       message: error,
     }),
   )
