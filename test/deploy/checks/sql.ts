@@ -13,7 +13,11 @@ const SQUAWK = ['squawk-cli==2.70.0']
 const LEVELS: Record<string, Severity> = { error: 'high', warning: 'medium' }
 
 const baseline = z.array(
-  z.strictObject({ rule: z.string(), in: z.array(z.string().regex(/^\d{4}$/)), why: z.string().min(20) }),
+  z.strictObject({
+    rules: z.array(z.string()),
+    in: z.array(z.string().regex(/^\d{4}$/)),
+    why: z.string().min(20),
+  }),
 )
 
 export const squawk: Check = async (context) => {
@@ -45,18 +49,22 @@ export const squawk: Check = async (context) => {
 async function withoutBaseline(findings: Finding[]): Promise<Finding[]> {
   const file = fileURLToPath(new URL('../squawk-baseline.yaml', import.meta.url))
   const past = baseline.parse(parse(await readFile(file, 'utf8')))
-  const places = past.flatMap(({ rule, in: numbers }) => numbers.map((number) => `${rule} ${number}`))
-  const placeOf = ({ rule, where }: Finding) => `${rule} ${basename(where).slice(0, 4)}`
-  const seen = new Set(findings.map(placeOf))
-  const stale = places
-    .filter((place) => !seen.has(place))
-    .map(
-      (place): Finding => ({
+  const isOf = (line: (typeof past)[number], { rule, where }: Finding) =>
+    line.rules.includes(rule) && line.in.includes(basename(where).slice(0, 4))
+  const stale = past.flatMap((line) => {
+    const found = findings.filter((finding) => isOf(line, finding))
+    const unused = [
+      ...line.rules.filter((rule) => !found.some((finding) => finding.rule === rule)),
+      ...line.in.filter((number) => !found.some(({ where }) => basename(where).startsWith(number))),
+    ]
+    return unused.map(
+      (name): Finding => ({
         rule: 'baseline',
         severity: 'low',
         where: 'test/deploy/squawk-baseline.yaml',
-        message: `nothing is found for ${place} any more; take it out`,
+        message: `nothing is found for ${name} any more; take it out`,
       }),
     )
-  return [...findings.filter((finding) => !places.includes(placeOf(finding))), ...stale]
+  })
+  return [...findings.filter((finding) => !past.some((line) => isOf(line, finding))), ...stale]
 }
