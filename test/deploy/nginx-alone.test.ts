@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
@@ -7,7 +8,9 @@ import { type AddressInfo, connect as connectTcp } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { type TestContext, test } from 'node:test'
 import { connect } from 'node:tls'
+import { promisify } from 'node:util'
 import { until } from '../harness.ts'
+import { findDebianProgram } from '../tools/debian.ts'
 import { HOST, type Nginx, withoutNginx as skip, startNginx } from './nginx-process.ts'
 
 /** What nginx does by itself, before a server of this test's that sees what is handed on. */
@@ -24,6 +27,7 @@ async function before(t: TestContext, listener: RequestListener): Promise<Nginx>
 }
 
 const MIB = 1024 * 1024
+const sslscan = findDebianProgram('sslscan', 'sslscan')
 const PROBLEM = 'application/problem+json'
 const at = ({ https, ca }: Nginx) => ({ host: '127.0.0.1', port: https, ca, servername: HOST })
 
@@ -197,6 +201,25 @@ test('a session of TLS is taken up again from the server’s memory: no ticket l
   const first = await open()
   assert.deepEqual([first.ticket, first.isReused], [undefined, false])
   assert.equal((await open(first.session)).isReused, true)
+})
+
+test('sslscan finds TLS 1.2 and 1.3 alone, with authenticated encryption and forward secrecy', {
+  skip: skip || (sslscan === undefined && 'there is no sslscan: npm run check:deploy fetches Debian’s'),
+}, async (t) => {
+  const { https } = await before(t, (_, answer) => void answer.end())
+  const args = ['--no-colour', '--sni-name=localhost', `127.0.0.1:${https}`]
+  const { stdout } = await promisify(execFile)(sslscan!, args)
+  const found = (pattern: RegExp) => [...stdout.matchAll(pattern)].map(([, name]) => name).sort()
+  assert.deepEqual(found(/^((?:SSL|TLS)v[\d.]+) +enabled/gm), ['TLSv1.2', 'TLSv1.3'])
+  assert.deepEqual(found(/^(?:Preferred|Accepted) +TLS\S+ +\d+ bits +(\S+)/gm), [
+    'ECDHE-ECDSA-AES128-GCM-SHA256',
+    'ECDHE-ECDSA-AES256-GCM-SHA384',
+    'ECDHE-ECDSA-CHACHA20-POLY1305',
+    'TLS_AES_128_GCM_SHA256',
+    'TLS_AES_256_GCM_SHA384',
+    'TLS_CHACHA20_POLY1305_SHA256',
+  ])
+  assert.doesNotMatch(stdout, /^TLSv\S+ vulnerable|Insecure/m)
 })
 
 test('a line of the access log has what is needed to find a call, and no address', { skip }, async (t) => {
