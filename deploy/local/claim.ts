@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync, unlinkSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,12 +16,15 @@ export async function claim(): Promise<(() => void) | null> {
     const refused = await listen()
     // A file system without sockets: PostgreSQL's and Kafka's own locks must do.
     if (refused !== null && refused !== 'EADDRINUSE') return () => {}
-    if (refused === null) return () => unlinkSync(SOCKET)
+    if (refused === null) return release
     if (await answers(SOCKET)) return null
-    unlinkSync(SOCKET)
+    release()
   }
   return null
 }
+
+/** The directory may be gone: somebody deleted it meanwhile. */
+const release = (): void => rmSync(SOCKET, { force: true })
 
 /** Deletes what installations left that were killed together with their guardians. */
 export async function sweep(): Promise<void> {

@@ -34,7 +34,7 @@ export class StoredReferences implements References {
   /** By day, the one that was loaded last at the end. */
   readonly #loaded = new Map<number, ReferenceDay>()
   #bytes = 0
-  /** By day that is expected, the end of the only try to have it before it is needed. */
+  /** By day that is or was expected, the end of the try to have it before it was needed. */
   readonly #expected = new Map<number, Promise<void>>()
   /** True while the database is waited for, after an error. */
   isWaiting = false
@@ -69,17 +69,16 @@ export class StoredReferences implements References {
   }
 
   /**
-   * One try at a time for each day, whatever is asked: every batch of an evening asks. What fails is tried again after a
-   * while, and is told when the day is there.
+   * One try for each day, whatever is asked: every batch of an evening asks, also when the day had to go from memory. What
+   * fails is tried again after a while, and is told when the day is there.
    */
   expect(day: number): void {
     const { ensure, canExpect, log } = this.#options
     if (!canExpect || this.#loaded.has(day) || this.#expected.has(day)) return
     const tried = ensure([day], false).then(
       ([reference]) => {
-        if (reference === null) return this.#forgetLater(day)
-        this.#keep(reference)
-        this.#expected.delete(day)
+        if (reference === null) this.#forgetLater(day)
+        else this.#keep(reference)
       },
       (error) => {
         log.debug({ err: error, day: dateOf(day) }, 'no reference yet of a day to come')

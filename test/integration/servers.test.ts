@@ -151,6 +151,14 @@ describe('a kept directory', () => {
     assert.deepEqual(await query(second.DATABASE_URL, 'SELECT answer FROM kept'), [{ answer: 42 }])
   })
 
+  test('that was deleted meanwhile keeps nothing running', { timeout: 60_000 }, async (t) => {
+    const keep = join(temporaryDirectory(t), 'kept')
+    const servers = await startServers({ settings: ONLY_POSTGRES, keep })
+    rmSync(keep, { recursive: true })
+    await servers.stop()
+    assert.equal(await isOpen(servers.DATABASE_URL), false)
+  })
+
   test('takes another port when its own is in use', async (t) => {
     const keep = join(temporaryDirectory(t), 'kept')
     const first = await startServers({ settings: ONLY_POSTGRES, keep })

@@ -197,6 +197,26 @@ test('partitions whose evenings are of different days have one try for each, how
   assert.deepEqual(asked, [TODAY + 1, TODAY + 4])
 })
 
+test('a day to come that had to go from memory is not loaded again by every batch of the evening', async () => {
+  const due = new DayEvents(TODAY)
+  for (let i = 0; i < 9_000_000; i++) due.add('m-1', TODAY * DAY + i, GENUINE)
+  const { parts } = firstReference(due, DELAY)
+  const asked: number[] = []
+  const references = storedReferences(async (days) => {
+    asked.push(...days)
+    return days.map((day) => new ReferenceDay({ ...parts, day }))
+  })
+  references.expect(9)
+  await references.load([9])
+  await references.load([1, 2])
+  assert.equal(references.get(9), undefined)
+  references.expect(9)
+  references.expect(9)
+  assert.deepEqual(asked, [9, 1, 2])
+  const [reference] = await references.load([9])
+  assert.equal(reference?.day, 9)
+})
+
 test('a day to come that is not to be had yet is asked for again after a minute, not by every batch', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout'] })
   let tries = 0
