@@ -51,7 +51,8 @@ export const closeWhenStopping = (lifecycle: Lifecycle): MiddlewareHandler<Env> 
 export const notStored = (): MiddlewareHandler<Env> =>
   async function notStored(c, next) {
     await next()
-    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store')
+    // Not c.header, which would make the answer anew.
+    if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
   }
 
 /**

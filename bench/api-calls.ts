@@ -1,13 +1,14 @@
 import type pg from 'pg'
 import { nextCursor } from '../api/routes/anomaly-pages.ts'
 import { accountTransactions } from '../api/sql/accounts.ts'
-import { earlierAnomalies, findAnomaly, type ListedItem, listAnomalies } from '../api/sql/anomalies.ts'
+import { type ListedItem, listAnomalies } from '../api/sql/anomalies.ts'
+import { readAnomaly } from '../api/sql/anomaly-detail.ts'
 import type { AnomalyFilter, Order } from '../api/sql/anomaly-filter.ts'
 import { changeStatuses } from '../api/sql/bulk-statuses.ts'
 import type { Database, Query } from '../api/sql/database.ts'
 import { listModels, listRuleSets } from '../api/sql/registry.ts'
 import { countAnomalies, countByHour } from '../api/sql/stats.ts'
-import { changeStatus, statusHistory } from '../api/sql/statuses.ts'
+import { changeStatus } from '../api/sql/statuses.ts'
 import { STATUSES } from '../schemas/transaction.ts'
 import { accountId, anomalyId } from './api-rows.ts'
 
@@ -79,7 +80,7 @@ export async function callsOf(query: Query, sizes: Sizes): Promise<Call[]> {
     {
       name: 'one anomaly',
       request: (n, client) => get(`${LIST}/${anomaly(n, client)}`),
-      bare: ({ query }, n, client) => readOne(query, anomaly(n, client)),
+      bare: ({ query }, n, client) => readAnomaly(query, anomaly(n, client), undefined),
     },
     {
       name: 'timeline',
@@ -92,9 +93,9 @@ export async function callsOf(query: Query, sizes: Sizes): Promise<Call[]> {
         const [id, new_status] = change(n, client)
         return { method: 'PUT', path: `${LIST}/${id}`, body: { new_status } }
       },
-      bare: (database, n, client) => {
+      bare: ({ query }, n, client) => {
         const [transaction_id, new_status] = change(n, client)
-        return changeStatus(database as Database, { transaction_id, new_status, ...WHO })
+        return changeStatus(query, { transaction_id, new_status, ...WHO })
       },
     },
     {
@@ -153,14 +154,6 @@ async function beforeLast(query: Query, order: Order): Promise<ListedItem | unde
      ORDER BY t.rank DESC, t.timestamp DESC, t.transaction_id DESC LIMIT 1 OFFSET ${LIMIT}`,
   )
   return item
-}
-
-async function readOne(query: Query, id: string): Promise<void> {
-  const item = await findAnomaly(query, id, undefined)
-  await Promise.all([
-    earlierAnomalies(query, item!.account_id, item!.timestamp),
-    statusHistory(query, id, item!.timestamp),
-  ])
 }
 
 type Change = readonly [id: string, status: 'INVESTIGATED' | 'FRAUD']

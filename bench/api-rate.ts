@@ -1,5 +1,6 @@
+import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Call } from './api-calls.ts'
+import type { Call, Request } from './api-calls.ts'
 import { type Rate, rateOf } from './api-load.ts'
 import type { ApiProcess } from './api-process.ts'
 import { Latencies } from './latencies.ts'
@@ -24,7 +25,7 @@ export async function loadAtRate(
   next: (client: number) => number,
   { clients, seconds, requestsPerSecond, signal }: SteadyLoad,
 ): Promise<Rate & { errors: number }> {
-  const headers = { 'X-API-Key': key, 'Content-Type': 'application/json' }
+  const agent = new Agent({ keepAlive: true, maxSockets: clients })
   const latencies = new Latencies()
   let errors = 0
   const began = performance.now()
@@ -33,19 +34,33 @@ export async function loadAtRate(
   const work = async (client: number) => {
     for (let due = began + (client * gap) / clients; due < end && performance.now() < end; due += gap) {
       await sleep(Math.max(0, due - performance.now()), undefined, { signal })
-      const { method, path, body } = call.request(next(client), client)
-      const answer = await fetch(new URL(path, url), {
-        method,
-        headers,
-        body: body && JSON.stringify(body),
-        signal,
-      })
-      await answer.arrayBuffer()
+      const status = await send(url, key, call.request(next(client), client), { agent, signal })
       latencies.add(performance.now() - due)
-      if (!answer.ok) errors++
+      if (status < 200 || status > 299) errors++
     }
   }
-  await Promise.all(Array.from({ length: clients }, (_, client) => work(client)))
+  await Promise.all(Array.from({ length: clients }, (_, client) => work(client))).finally(() =>
+    agent.destroy(),
+  )
   const took = Math.max(seconds, (performance.now() - began) / 1000)
   return { ...rateOf(latencies, took), errors }
+}
+
+/** Not by fetch, which takes three times the processor from what is measured. @returns the status, once all of the answer is there */
+function send(
+  url: URL,
+  key: string,
+  { method, path, body }: Request,
+  options: { agent: Agent; signal: AbortSignal },
+): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>()
+  const headers = { 'X-API-Key': key, 'Content-Type': 'application/json' }
+  const call = request(new URL(path, url), { ...options, method, headers }, (answer) => {
+    answer
+      .on('end', () => resolve(answer.statusCode!))
+      .on('error', reject)
+      .resume()
+  })
+  call.on('error', reject).end(body && JSON.stringify(body))
+  return promise
 }

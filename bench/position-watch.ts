@@ -17,11 +17,17 @@ export interface PositionWatch extends AsyncDisposable {
   until(isSo: (watch: PositionWatch) => boolean): Promise<number>
 }
 
-const LOOK_MS = 2
 const STALL_MS = 60_000
 
-/** @param url of a database where one topic's positions are, which begin at 0 */
-export async function watchPositions(url: string, signal: AbortSignal): Promise<PositionWatch> {
+/**
+ * @param url of a database where one topic's positions are, which begin at 0
+ * @param everyMs between a look's answer and the next look
+ */
+export async function watchPositions(
+  url: string,
+  everyMs: number,
+  signal: AbortSignal,
+): Promise<PositionWatch> {
   const client = createClient({ connectionString: url, application_name: 'weir-bench-latency' })
   await client.connect()
   const commits = new CommitTimes()
@@ -37,7 +43,7 @@ export async function watchPositions(url: string, signal: AbortSignal): Promise<
       const at = monotonicMs() // of the answer: it errs against the pipeline
       for (const { partition, next_offset } of rows) commits.see(partition, next_offset, at)
       onLook(at)
-      await sleep(LOOK_MS, undefined, { signal: ended }).catch(() => {})
+      await sleep(everyMs, undefined, { signal: ended }).catch(() => {})
     }
     signal.throwIfAborted()
   })()

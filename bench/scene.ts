@@ -15,6 +15,8 @@ export interface SceneOptions {
   cpuProf?: string
   /** Fills the database before the pipeline begins. */
   fill?: (url: string) => Promise<void>
+  /** Between two looks at the positions: so much later, at most, a commit is seen. 2 if not given. */
+  lookMs?: number
   settings: Settings
   progress: (line: string) => void
   signal: AbortSignal
@@ -40,7 +42,7 @@ const HEAD_START_MS = 20
 
 /** @throws when not exactly the records are stored at the end */
 export async function withScene<T>(
-  { accounts, cpuProf, fill, settings: common, progress, signal }: SceneOptions,
+  { accounts, cpuProf, fill, lookMs = 2, settings: common, progress, signal }: SceneOptions,
   records: number,
   use: (scene: Scene) => Promise<T>,
 ): Promise<T> {
@@ -66,7 +68,7 @@ export async function withScene<T>(
     signal,
     execArgv,
   })
-  await using watch = await watchPositions(database.url, signal)
+  await using watch = await watchPositions(database.url, lookMs, signal)
   const until = (isSo: (watch: PositionWatch) => boolean) =>
     Promise.race([
       watch.until(isSo).catch((error) => {

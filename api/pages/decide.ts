@@ -14,8 +14,11 @@ export const DECISIONS: readonly { status: Status; word: string; key: string }[]
 /** Why there are no buttons. */
 export const READ_ONLY = 'Your key may look, not decide: it lacks the scope triage.'
 
-export const detailPath = (item: VersionedItem): string =>
-  `/anomalies/${encodeURIComponent(item.transaction_id)}?timestamp=${encodeURIComponent(item.timestamp)}`
+/** @param back where its way back leads: the place in the queue, a path of this server */
+export function detailPath({ transaction_id, timestamp }: VersionedItem, back: string): string {
+  const query = new URLSearchParams({ timestamp, ...(back === '/' ? {} : { back }) })
+  return `/anomalies/${encodeURIComponent(transaction_id)}?${query}`
+}
 
 /**
  * The buttons that change a status; plain form posts, so that they work without script.

@@ -20,16 +20,18 @@ interface DetailPage {
   history: StatusEntry[]
   /** The account's newest transactions; null when they could not be read in time. */
   timeline: Item[] | null
+  /** The place in the queue that one came from, a path of this server. */
+  back: string
   /** Whether the caller's key has the scope for it. */
   mayDecide: boolean
 }
 
 /** One anomaly: what happened, why it was flagged, what the account does otherwise, and the decision. */
-export const detailPage = ({ item, history, timeline, mayDecide }: DetailPage): Html =>
+export const detailPage = ({ item, history, timeline, back, mayDecide }: DetailPage): Html =>
   layout({
     title: `${money(item.amount)} ${item.currency}, account ${item.account_id}`,
     session: true,
-    body: html`<p class="back"><a href="/">← Queue</a></p>
+    body: html`<p class="back"><a href="${back}">← Queue</a></p>
 <div class="heading"><h1>${money(item.amount)} ${item.currency}</h1>${scoreBar(item.score, severity(item.score), scoreText(item.score))}${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</div>
 <div class="columns">
 <div>
@@ -37,7 +39,7 @@ ${facts(item)}
 ${reasons(item)}
 </div>
 <div>
-${decision(item, mayDecide)}
+${decision(item, back, mayDecide)}
 ${historyCard(history)}
 </div>
 </div>
@@ -70,12 +72,16 @@ ${typeof reason.score === 'number' ? scoreBar(reason.score, severity(reason.scor
 <span>${reason.message || words(reason.code)}<small>${reason.code}</small></span></li>`,
 )}</ul></section>`
 
-const decision = (item: VersionedItem, mayDecide: boolean): Html => html`<section class="card"><h2>Decide</h2>
+const decision = (
+  item: VersionedItem,
+  back: string,
+  mayDecide: boolean,
+): Html => html`<section class="card"><h2>Decide</h2>
 ${
   mayDecide
     ? decideForm(
         item,
-        detailPath(item),
+        detailPath(item, back),
         html`<label for="note">Note, kept with the decision</label><textarea id="note" name="note" rows="3" maxlength="2000"></textarea>`,
       )
     : html`<p class="muted">${READ_ONLY}</p>`

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { STATUSES } from '../../schemas/transaction.ts'
-import { instant, integer, MAX_NOTE, noNul, rowVersion, score, status } from '../parameters.ts'
+import { instant, integer, MAX_NOTE, noNul, rowVersion, score, status, timeQuery } from '../parameters.ts'
 
 /** What the pages' own addresses and forms send. */
 
@@ -17,6 +17,21 @@ export const queueQuery = z.object({
 
 export const loginForm = z.object({ key: z.string({ error: 'expected the key' }).min(1).max(500) })
 
+/** Where to go back to: a path of this server, whatever the address or the form says, and never another site. */
+const back = z
+  .string()
+  .max(1000)
+  .optional()
+  .transform((given) => {
+    const base = 'http://weir.invalid'
+    if (given === undefined || !URL.canParse(given, base)) return '/'
+    const url = new URL(given, base)
+    return url.origin === base ? url.pathname.replace(/^\/+/, '/') + url.search : '/'
+  })
+
+/** Which anomaly, and the place in the queue that one came from. */
+export const detailQuery = timeQuery.extend({ back })
+
 /** A decision: as the API takes it, with where to go back to. */
 export const statusForm = z.object({
   new_status: status,
@@ -28,5 +43,5 @@ export const statusForm = z.object({
     .optional(),
   timestamp: instant,
   version: rowVersion,
-  back: z.string().max(1000).optional(),
+  back,
 })

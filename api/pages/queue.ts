@@ -126,7 +126,7 @@ function row(item: VersionedItem, filter: QueueFilter, mayDecide: boolean): Html
 <td class="c-amount number">${money(item.amount)} <small>${item.currency}</small></td>
 <td class="c-merchant cut" title="${item.merchant_id ?? ''}">${item.merchant_id ?? '–'}<small>${item.merchant_category}</small></td>
 <td class="c-location cut" title="${item.location}">${item.location || '–'}<small>${channelWord(item.channel)}</small></td>
-<td class="c-reason"><a href="${detailPath(item)}" title="${reason}">${reason}</a>${others > 0 ? html` <small>+${others} more ${others === 1 ? 'reason' : 'reasons'}</small>` : ''}</td>
+<td class="c-reason"><a href="${detailPath(item, queuePath(filter))}" title="${reason}">${reason}</a>${others > 0 ? html` <small>+${others} more ${others === 1 ? 'reason' : 'reasons'}</small>` : ''}</td>
 ${hasStatuses(filter) ? html`<td class="c-status">${statusBadge(item.status ?? 'NEW', statusWord(item.status ?? 'NEW'))}</td>` : ''}
 ${mayDecide ? html`<td class="c-decide">${decideForm(item, queuePath(filter))}</td>` : ''}
 </tr>`

@@ -7,9 +7,10 @@ import { failures, USUAL, WITH_ETAG } from '../openapi/failures.ts'
 import { anomaly, transactionList } from '../openapi/items.ts'
 import { anomalyQuery, ifMatchHeader, statusBody, timeQuery, transactionPath } from '../parameters.ts'
 import { Problem } from '../problems.ts'
-import { earlierAnomalies, findAnomaly, listAnomalies } from '../sql/anomalies.ts'
+import { listAnomalies } from '../sql/anomalies.ts'
+import { readAnomaly } from '../sql/anomaly-detail.ts'
 import type { Database } from '../sql/database.ts'
-import { changeStatus, type StatusOutcome, statusHistory } from '../sql/statuses.ts'
+import { changeStatus, type StatusOutcome } from '../sql/statuses.ts'
 import { nextCursor, placeOf, shown } from './anomaly-pages.ts'
 import { normalOf } from './normal.ts'
 
@@ -78,20 +79,16 @@ export function anomalyRoutes(database: Database): OpenAPIHono<Env> {
     })
     .openapi(one, async (c) => {
       const { transaction_id } = c.req.valid('param')
-      const row = await findAnomaly(database.query, transaction_id, c.req.valid('query').timestamp)
+      const row = await readAnomaly(database.query, transaction_id, c.req.valid('query').timestamp)
       if (row === undefined) throw unknownAnomaly()
-      const { version, ...item } = row
-      const [earlier_anomalies, audit] = await Promise.all([
-        earlierAnomalies(database.query, item.account_id, item.timestamp),
-        statusHistory(database.query, item.transaction_id, item.timestamp),
-      ])
+      const { version, earlier_anomalies, audit, ...item } = row
       c.header('ETag', `"${version}"`)
       return c.json({ ...item, normal: normalOf(item), earlier_anomalies, audit }, 200)
     })
     .openapi(change, async (c) => {
       const { transaction_id } = c.req.valid('param')
       const { new_status, note } = c.req.valid('json')
-      const outcome = await changeStatus(database, {
+      const outcome = await changeStatus(database.query, {
         transaction_id,
         timestamp: c.req.valid('query').timestamp,
         new_status,

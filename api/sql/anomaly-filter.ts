@@ -1,4 +1,5 @@
 import type { Query } from './database.ts'
+import { type Given, parameters } from './given.ts'
 
 export interface AnomalyFilter {
   /** Least score, 0..1. */
@@ -20,9 +21,6 @@ export interface AnomalyFilter {
 }
 
 export type Order = 'score' | 'loss'
-
-/** Takes a value, gives the parameter that stands for it in the statement. */
-export type Given = (value: unknown) => string
 
 /** As in the index. */
 export const TERMS =
@@ -91,10 +89,10 @@ const FEW = 2000
 export async function searchForFew(query: Query, filter: AnomalyFilter): Promise<Search | undefined> {
   const searches = searchesOf(filter)
   if (searches.length === 0) return undefined
-  const values: unknown[] = []
+  const { values, given } = parameters()
   const counts = searches.map(
     (search, i) =>
-      `(SELECT count(*) FROM (SELECT FROM transactions t WHERE ${search((value) => `$${values.push(value)}`)} LIMIT ${FEW}) t)
+      `(SELECT count(*) FROM (SELECT FROM transactions t WHERE ${search(given)} LIMIT ${FEW}) t)
        AS found_${i}`,
   )
   const [found] = await query<Record<string, number>>(`SELECT ${counts.join(', ')}`, values)

@@ -1,7 +1,8 @@
 import type { Status } from '../../schemas/transaction.ts'
 import type { Database, Query } from './database.ts'
+import { parameters } from './given.ts'
 import { EXACT_TIME, isoTime, VERSION } from './items.ts'
-import { auditStatus, type StatusChange, writeStatus } from './statuses.ts'
+import { type Decision, writesOf } from './statuses.ts'
 
 export interface BulkItem {
   transaction_id: string
@@ -11,12 +12,8 @@ export interface BulkItem {
   version?: string
 }
 
-export interface BulkChange {
+export interface BulkChange extends Decision {
   items: readonly BulkItem[]
-  new_status: Status
-  note?: string
-  actor: string
-  request_id: string
 }
 
 export interface ChangedItem {
@@ -85,19 +82,29 @@ const lock = (query: Query, items: readonly BulkItem[]): Promise<LockedItem[]> =
     [items.map((item) => item.transaction_id), items.map((item) => item.timestamp ?? null)],
   )
 
-async function write(query: Query, change: BulkChange, rows: LockedItem[]): Promise<BulkOutcome> {
-  const { items: _, ...shared } = change
+async function write(query: Query, change: BulkChange, rows: readonly LockedItem[]): Promise<BulkOutcome> {
+  const { new_status } = change
+  const others = rows.filter(({ status }) => status !== new_status)
+  const version = others.length > 0 ? await writeAll(query, change, others) : undefined
   const items: ChangedItem[] = []
-  const audits: [StatusChange, LockedItem][] = []
-  for (const row of rows) {
-    const { transaction_id, timestamp, status: previous_status } = row
-    const single: StatusChange = { ...shared, transaction_id }
-    const isSame = previous_status === change.new_status
-    const version = isSame ? row.version : await writeStatus(query, single, row)
-    if (!isSame) audits.push([single, row])
-    items[row.item] = { transaction_id, timestamp, previous_status, new_status: change.new_status, version }
+  for (const { item, transaction_id, timestamp, status: previous_status, version: seen } of rows) {
+    const now = previous_status === new_status ? seen : version!
+    items[item] = { transaction_id, timestamp, previous_status, new_status, version: now }
   }
-  // Last, as a single change does it: whoever else writes to the audit may be waited for, and may wait for us.
-  for (const [single, row] of audits) await auditStatus(query, single, row)
-  return { kind: 'done', items, changed: audits.length }
+  return { kind: 'done', items, changed: others.length }
+}
+
+/** @returns the version that all of these rows have now: one transaction wrote them */
+async function writeAll(query: Query, change: BulkChange, rows: readonly LockedItem[]): Promise<string> {
+  const { values, given } = parameters()
+  const list = (of: (row: LockedItem) => string) => given(rows.map(of))
+  const changed = `unnest(${list((row) => row.transaction_id)}::text[], ${list((row) => row.exact_time)}::timestamptz[],
+                          ${list((row) => row.status)}::text[])`
+  const [{ version }] = await query<{ version: string }>(
+    `WITH changed AS MATERIALIZED (SELECT * FROM ${changed} AS c (transaction_id, timestamp, previous_status)),
+     ${writesOf(given, change).sql}
+     SELECT version FROM updated LIMIT 1`,
+    values,
+  )
+  return version
 }

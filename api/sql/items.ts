@@ -1,4 +1,5 @@
 import type { Channel, Status } from '../../schemas/transaction.ts'
+import type { Given } from './given.ts'
 
 /** A row of `transactions` as the API shows it: keys are the columns' names. */
 export interface Item {
@@ -88,27 +89,26 @@ export const VERSION = 't.xmin::text AS version'
 /**
  * The condition on an event time given to the millisecond; rows written by others may have microseconds.
  * Keeps the planner able to leave out the other months.
+ * @param row of a table with event times
  * @param parameter e.g. `$2`, a timestamptz
  */
-export const atTime = (parameter: string): string =>
-  `t.timestamp >= ${parameter} AND t.timestamp < ${parameter}::timestamptz + interval '1 millisecond'`
+export const atTime = (row: string, parameter: string): string =>
+  `${row}.timestamp >= ${parameter} AND ${row}.timestamp < ${parameter}::timestamptz + interval '1 millisecond'`
 
-/** A condition on `transactions t`, its values, and a name that tells it from the other ones in a statement's name. */
-export interface Which {
-  sql: string
-  values: string[]
-  name: string
+/**
+ * The anomalies with an id, of one event time where it is given: one statement for both would be planned for neither, so
+ * the name tells the two apart.
+ */
+export function anomaliesWithId(
+  given: Given,
+  transactionId: string,
+  timestamp: string | undefined,
+): { sql: string; name: string } {
+  const byId = `t.transaction_id = ${given(transactionId)} AND t.is_anomaly`
+  return timestamp === undefined
+    ? { sql: byId, name: 'by-id' }
+    : { sql: `${byId} AND ${atTime('t', given(timestamp))}`, name: 'by-id-and-time' }
 }
-
-/** The anomalies with an id, of one event time where it is given: one statement for both would be planned for neither. */
-export const anomaliesWithId = (transactionId: string, timestamp: string | undefined): Which =>
-  timestamp === undefined
-    ? { sql: 't.transaction_id = $1 AND t.is_anomaly', values: [transactionId], name: 'by-id' }
-    : {
-        sql: `t.transaction_id = $1 AND t.is_anomaly AND ${atTime('$2')}`,
-        values: [transactionId, timestamp],
-        name: 'by-id-and-time',
-      }
 
 /** The event time with its microseconds, as text that compares as the time does. */
 export const EXACT_TIME = `${exactIsoTime('t.timestamp')} AS exact_time`

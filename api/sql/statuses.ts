@@ -1,18 +1,23 @@
 import type { Status } from '../../schemas/transaction.ts'
-import type { Database, Query } from './database.ts'
-import { anomaliesWithId, atTime, EXACT_TIME, isoTime, VERSION } from './items.ts'
-import { labelByStatus } from './labels.ts'
+import type { Query } from './database.ts'
+import { type Given, parameters } from './given.ts'
+import { anomaliesWithId, atTime, isoTime, VERSION } from './items.ts'
+import { labelOf } from './labels.ts'
 
-export interface StatusChange {
+/** What somebody says of one anomaly or of many. */
+export interface Decision {
+  new_status: Status
+  note?: string
+  actor: string
+  request_id: string
+}
+
+export interface StatusChange extends Decision {
   transaction_id: string
   /** The event time to the millisecond; undefined for the newest. */
   timestamp?: string
-  new_status: Status
-  note?: string
   /** Versions of the row that the caller has seen; undefined when any will do. */
   versions?: readonly string[]
-  actor: string
-  request_id: string
 }
 
 export type StatusOutcome =
@@ -22,78 +27,67 @@ export type StatusOutcome =
   | { kind: 'missing' }
 
 /**
- * Changes an anomaly's status and writes the audit row and the label that the status is, all or nothing. The row is
- * locked first, so that of two callers at once the second sees what the first did.
+ * Changes an anomaly's status and writes the audit row and the label that the status is, all or nothing: in one statement,
+ * whose first part locks the row, so that of two callers at once the second sees what the first did.
  */
-export function changeStatus(database: Database, change: StatusChange): Promise<StatusOutcome> {
-  return database.transaction(async (query) => {
-    const row = await lock(query, change)
-    if (row === undefined) return { kind: 'missing' }
-    if (change.versions !== undefined && !change.versions.includes(row.version))
-      return { kind: 'stale', current: row.status }
-    if (row.status === change.new_status) return { kind: 'same', version: row.version }
-    const version = await update(query, change, row)
-    return { kind: 'changed', previous: row.status, version }
-  })
+export async function changeStatus(query: Query, change: StatusChange): Promise<StatusOutcome> {
+  const { values, given } = parameters()
+  const which = anomaliesWithId(given, change.transaction_id, change.timestamp)
+  const [status, versions] = [given(change.new_status), given(change.versions ?? null)]
+  const writes = writesOf(given, change)
+  const [row] = await query<Locked>(
+    `WITH locked AS MATERIALIZED (
+       SELECT t.transaction_id, t.timestamp, coalesce(t.status, 'NEW') AS status, ${VERSION}
+       FROM transactions t WHERE ${which.sql} ORDER BY t.timestamp DESC LIMIT 1 FOR UPDATE),
+     changed AS MATERIALIZED (
+       SELECT transaction_id, timestamp, status AS previous_status FROM locked
+       WHERE status <> ${status} AND (${versions}::text[] IS NULL OR version = ANY (${versions}))),
+     ${writes.sql}
+     SELECT l.status, l.version, u.version AS new_version FROM locked l LEFT JOIN updated u ON true`,
+    values,
+    `${writes.name}-${which.name}`,
+  )
+  return outcomeOf(row, change)
 }
 
-/** A row that is locked. */
+/** A row as it was when it was locked. */
 interface Locked {
-  /** Microseconds and all: the key of the row. */
-  exact_time: string
   status: string
   version: string
+  /** Null when nothing was changed. */
+  new_version: string | null
 }
 
-async function lock(query: Query, change: StatusChange): Promise<Locked | undefined> {
-  const which = anomaliesWithId(change.transaction_id, change.timestamp)
-  const [row] = await query<Locked>(
-    `SELECT ${EXACT_TIME}, coalesce(t.status, 'NEW') AS status, ${VERSION}
-     FROM transactions t WHERE ${which.sql} ORDER BY t.timestamp DESC LIMIT 1 FOR UPDATE`,
-    which.values,
-    `lock-${which.name}`,
-  )
-  return row
-}
-
-async function update(query: Query, change: StatusChange, row: Locked): Promise<string> {
-  const version = await writeStatus(query, change, row)
-  await auditStatus(query, change, row)
-  return version
+function outcomeOf(row: Locked | undefined, { versions }: StatusChange): StatusOutcome {
+  if (row === undefined) return { kind: 'missing' }
+  const { status, version, new_version } = row
+  if (new_version !== null) return { kind: 'changed', previous: status, version: new_version }
+  const isSeen = versions === undefined || versions.includes(version)
+  return isSeen ? { kind: 'same', version } : { kind: 'stale', current: status }
 }
 
 /**
- * Writes the status and the label that it is: of a row that is locked.
- * @returns the row's new version: its xmin, which is this transaction
+ * The parts of a statement that write the changes which its part `changed (transaction_id, timestamp, previous_status)`
+ * lists, of rows that are locked: `updated` has them, too, with the rows' new version. Labels and audit rows are written of
+ * what was updated, so behind it: until COMMIT nobody else can add to the audit.
  */
-export async function writeStatus(query: Query, change: StatusChange, row: Locked): Promise<string> {
-  const [updated] = await query<{ version: string }>(
-    `UPDATE transactions SET status = $3 WHERE transaction_id = $1 AND timestamp = $2
-     RETURNING pg_current_xact_id()::xid::text AS version`,
-    [change.transaction_id, row.exact_time, change.new_status],
-    'write-status',
-  )
-  const { exact_time, status: previous_status } = row
-  await labelByStatus(query, { ...change, exact_time, previous_status })
-  return updated.version
-}
-
-/** Writes the audit row of a change: last of all that a transaction does, since until COMMIT nobody else can add to the audit. */
-export async function auditStatus(query: Query, change: StatusChange, row: Locked): Promise<void> {
-  await query(
-    `INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
-     VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [
-      change.transaction_id,
-      row.exact_time,
-      row.status,
-      change.new_status,
-      change.note ?? null,
-      change.actor,
-      change.request_id,
-    ],
-    'audit-status',
-  )
+export function writesOf(
+  given: Given,
+  { new_status, note, actor, request_id }: Decision,
+): { sql: string; name: string } {
+  const status = given(new_status)
+  const label = labelOf(given, new_status, actor)
+  const sql = `
+    updated AS (
+      UPDATE transactions t SET status = ${status} FROM changed c
+      WHERE t.transaction_id = c.transaction_id AND t.timestamp = c.timestamp
+      RETURNING c.*, pg_current_xact_id()::xid::text AS version),
+    labelled AS (${label.sql}),
+    audited AS (
+      INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
+      SELECT transaction_id, timestamp, previous_status, ${status}, ${given(note ?? null)}, ${given(actor)}, ${given(request_id)}
+      FROM updated ORDER BY timestamp, transaction_id)`
+  return { sql, name: `change-to-${label.name}` }
 }
 
 export interface StatusEntry {
@@ -105,16 +99,19 @@ export interface StatusEntry {
   changed_at: string
 }
 
-/** The audited changes of one anomaly, newest first. */
-export function statusHistory(
+/** The audited changes `a` of one anomaly, newest first. */
+export const historyOf = (which: string): string => `
+  SELECT a.previous_status, a.new_status, a.note, a.actor, ${isoTime('a.changed_at')} AS changed_at
+  FROM status_audit a WHERE ${which} ORDER BY a.seq DESC LIMIT 100`
+
+/** @param timestamp the event time to the millisecond */
+export const statusHistory = (
   query: Query,
   transactionId: string,
   timestamp: string,
-): Promise<StatusEntry[]> {
-  return query<StatusEntry>(
-    `SELECT t.previous_status, t.new_status, t.note, t.actor, ${isoTime('t.changed_at')} AS changed_at
-     FROM status_audit t WHERE t.transaction_id = $1 AND ${atTime('$2')} ORDER BY t.seq DESC LIMIT 100`,
+): Promise<StatusEntry[]> =>
+  query<StatusEntry>(
+    historyOf(`a.transaction_id = $1 AND ${atTime('a', '$2')}`),
     [transactionId, timestamp],
     'status-history',
   )
-}

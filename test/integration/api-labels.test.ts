@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Database, Query } from '../../api/sql/database.ts'
+import type { Query } from '../../api/sql/database.ts'
 import { changeStatus } from '../../api/sql/statuses.ts'
 import { GENUINE, kindOf, PLAIN_FRAUD } from '../../pipeline/features/label-events.ts'
 import { newestLabel, readDayEvents } from '../../pipeline/store/label-queries.ts'
 import { createClient, withClient } from '../../schemas/database.ts'
-import { query } from '../harness.ts'
+import { query, until } from '../harness.ts'
 import { DAY } from '../support/transactions.ts'
-import { open, type Row } from './api-rows.ts'
+import { ANOMALIES, open, type Row } from './api-rows.ts'
 
 interface StoredLabel {
   origin: string
@@ -109,22 +109,34 @@ test('when the label cannot be written the status and the audit stay', async (t)
 })
 
 test('of two the one who decides last has the last word, though he may have begun first', async (t) => {
-  const { put, url } = await open(t, [T])
-  const client = createClient({ connectionString: url, application_name: 'weir-test' })
-  await client.connect()
-  const database = {
-    // Held up after BEGIN, while another one decides.
-    async transaction<R>(work: (query: Query) => Promise<R>): Promise<R> {
-      await client.query('BEGIN')
-      await put('T', { new_status: 'DISMISSED' })
-      const result = await work(async (text, values) => (await client.query(text, values)).rows)
-      await client.query('COMMIT')
-      return result
-    },
-  }
-  const change = { transaction_id: 'T', new_status: 'FRAUD', actor: 'another', request_id: 'r' } as const
-  await changeStatus(database as Database, change).finally(() => client.end())
+  const { put, call, audit, url } = await open(t, [T])
+  const etag = (await call('GET', `${ANOMALIES}/T`)).headers.get('etag')!
+  const first = createClient({ connectionString: url, application_name: 'weir-test' })
+  await first.connect()
+  await first.query('BEGIN')
+  await first.query(`SELECT FROM transactions WHERE transaction_id = 'T' FOR UPDATE`)
+  const [second, third] = [
+    put('T', { new_status: 'FRAUD' }),
+    put('T', { new_status: 'INVESTIGATED' }, { 'If-Match': etag }),
+  ]
+  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+  await until(async () => (await query(url, waiting)).length === 2, { what: 'two that wait for the row' })
+
+  const ofFirst: Query = async (text, values) => (await first.query(text, values)).rows
+  const change = { transaction_id: 'T', new_status: 'DISMISSED', actor: 'another', request_id: 'r' } as const
+  await changeStatus(ofFirst, change)
+  await first.query('COMMIT')
+  await first.end()
+  assert.equal((await second).status, 200)
+  assert.equal((await third).status, 409)
   assert.equal(await lastWord(url), true)
+  assert.deepEqual(
+    (await audit()).map(({ previous_status, new_status }) => [previous_status, new_status]),
+    [
+      ['NEW', 'DISMISSED'],
+      ['DISMISSED', 'FRAUD'],
+    ],
+  )
 })
 
 test('of several who decide at once, the label that counts is the status that is left', async (t) => {

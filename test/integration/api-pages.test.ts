@@ -93,6 +93,25 @@ test('a decision by form is audited under the session and leads back to the queu
   assert.equal(entry.note, 'lost card')
 })
 
+test('the way back from an anomaly leads to the place in the queue that one came from, never to another site', async (t) => {
+  const { bare } = await open(t, [{ id: 'T', score: 0.97 }])
+  const form = { 'Content-Type': 'application/x-www-form-urlencoded', 'Sec-Fetch-Site': 'same-origin' }
+  const Cookie = cookieOf(await bare('POST', `${LOCAL}/login`, form, new URLSearchParams({ key: KEY })))
+  const page = async (path: string) => (await bare('GET', LOCAL + path, { Cookie })).text()
+  const wayBack = (detail: string) =>
+    /class="back"><a href="([^"]*)"/.exec(detail)![1].replaceAll('&amp;', '&')
+  const place = '/?status=ALL&min_score=0.9'
+  const link = /class="c-reason"><a href="([^"]+)"/.exec(await page(place))![1].replaceAll('&amp;', '&')
+  const detail = await page(link)
+  assert.equal(wayBack(detail), place)
+  // A decision leads to the same page again, which still knows the way.
+  const again = /name="back" value="([^"]+)"/.exec(detail)![1].replaceAll('&amp;', '&')
+  assert.equal(wayBack(await page(again)), place)
+  assert.equal(wayBack(await page('/anomalies/T')), '/')
+  for (const back of ['https://evil.example/', '//evil.example', 'javascript:x'])
+    assert.match(wayBack(await page(`/anomalies/T?back=${encodeURIComponent(back)}`)), /^\/(?![/\\])/, back)
+})
+
 test('a form that was sent twice is done once, without a fault; of another session or with another word it is one', async (t) => {
   const { bare, audit } = await open(t, [{ id: 'T' }])
   const form = { 'Content-Type': 'application/x-www-form-urlencoded', 'Sec-Fetch-Site': 'same-origin' }
