@@ -93,9 +93,9 @@ export async function callsOf(query: Query, sizes: Sizes): Promise<Call[]> {
         const [id, new_status] = change(n, client)
         return { method: 'PUT', path: `${LIST}/${id}`, body: { new_status } }
       },
-      bare: ({ query }, n, client) => {
+      bare: (database, n, client) => {
         const [transaction_id, new_status] = change(n, client)
-        return changeStatus(query, { transaction_id, new_status, ...WHO })
+        return changeStatus(database as Database, { transaction_id, new_status, ...WHO })
       },
     },
     {

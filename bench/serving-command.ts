@@ -20,12 +20,8 @@ export function servingCommand(): Command {
     .option('--requests <n>', 'calls of the API a second', wholeNumber(1), 500)
     .option('--clients <n>', 'connections that they come over', wholeNumber(1), 10)
     .option('--seconds <n>', 'of each of the three phases: alone, beside, alone', wholeNumber(1), 20)
-    .option(
-      '--warm-up-seconds <n>',
-      'before the first one, of both, then of records alone',
-      wholeNumber(0),
-      10,
-    )
+    .option('--warm-up-seconds <n>', 'of both, before the first phase', wholeNumber(0), 10)
+    .option('--rest-seconds <n>', 'then of records alone, to catch up', wholeNumber(0), 30)
     .option('--rows <n>', 'rows in the table', wholeNumber(2000), 10_000_000)
     .option('--anomalies <n>', 'anomalies among them', wholeNumber(1000), 1_000_000)
     .option('--accounts <n>', 'accounts that they are of', wholeNumber(1), 50_000)

@@ -23,6 +23,8 @@ interface ServingContext {
   /** Calls asked for a second. */
   requests: number
   seconds: number
+  warm_up_seconds: number
+  rest_seconds: number
   /** Of which calls, in words. */
   mix: string
   host: Host

@@ -22,8 +22,10 @@ export interface ServingOptions extends Omit<Sizes, 'clients'> {
   clients: number
   /** Of each phase. */
   seconds: number
-  /** Before the first one, of records and calls; then as long again of records alone, to catch up with what cold programs left. */
+  /** Before the first one, of records and calls. */
   warmUpSeconds: number
+  /** Then of records alone, to catch up with what cold programs and a database that was just filled left. */
+  restSeconds: number
   /** Of the records, beside those that the table is of. */
   streamAccounts: number
   settings: Settings
@@ -36,9 +38,10 @@ const PHASES = ['alone', 'beside', 'alone'] as const
 
 /** Whether calls of the API slow the stream: both over one full table. */
 export async function measureServing(options: ServingOptions): Promise<ServingReport> {
-  const { rows, anomalies, accounts, clients, rate, requests, seconds, warmUpSeconds, progress } = options
+  const { rows, anomalies, accounts, clients, rate, requests, seconds, progress } = options
+  const { warmUpSeconds: warm_up_seconds, restSeconds: rest_seconds } = options
   const host = describeHost(currentLoad())
-  const records = rate * (2 * warmUpSeconds + seconds * PHASES.length + SLACK_SECONDS)
+  const records = rate * (before(options) + seconds * PHASES.length + SLACK_SECONDS)
   const fill = (url: string) => fillTable(url, options)
   const scene = { ...options, accounts: options.streamAccounts, fill, lookMs: LOOK_MS }
   const { phases, postgres } = await withScene(scene, records, async (at) => ({
@@ -48,7 +51,17 @@ export async function measureServing(options: ServingOptions): Promise<ServingRe
   }))
   for (const phase of phases) progress(JSON.stringify(phase))
   const sizes = { rows, anomalies, accounts, clients }
-  return summariseServing(phases, { ...sizes, rate, requests, seconds, mix: MIX, host, postgres })
+  return summariseServing(phases, {
+    ...sizes,
+    rate,
+    requests,
+    seconds,
+    warm_up_seconds,
+    rest_seconds,
+    mix: MIX,
+    host,
+    postgres,
+  })
 }
 
 /** Every two milliseconds, as for latencies alone, would take a tenth of a core from what is measured. */
@@ -57,8 +70,11 @@ const LOOK_MS = 20
 /** A phase ends when its last call is answered: a little after its time. */
 const SLACK_SECONDS = 2
 
+/** Seconds before the first phase. */
+const before = ({ warmUpSeconds, restSeconds }: ServingOptions): number => warmUpSeconds + restSeconds
+
 async function measurePhases(scene: Scene, records: number, options: ServingOptions): Promise<Phase[]> {
-  const { rate, requests, clients, seconds, warmUpSeconds, settings, signal } = options
+  const { rate, requests, clients, seconds, warmUpSeconds, restSeconds, settings, signal } = options
   const databaseUrl = scene.settings.DATABASE_URL
   const api = await startApi({ ...settings, DATABASE_URL: databaseUrl }, signal)
   await using _ = api.api
@@ -67,12 +83,10 @@ async function measurePhases(scene: Scene, records: number, options: ServingOpti
   const serve = (seconds: number) =>
     loadAtRate(api, mix, next, { clients, seconds, requestsPerSecond: requests, signal })
 
-  const { order, sent } = scene.send({ records, rate, warmUpRecords: 2 * rate * warmUpSeconds })
+  const { order, sent } = scene.send({ records, rate, warmUpRecords: rate * before(options) })
   const since = () => monotonicMs() - order.begin
-  if (warmUpSeconds > 0) {
-    await Promise.all([serve(warmUpSeconds), sleep(warmUpSeconds * 1000)])
-    await sleep(warmUpSeconds * 1000, null, { signal })
-  }
+  if (warmUpSeconds > 0) await Promise.all([serve(warmUpSeconds), sleep(warmUpSeconds * 1000)])
+  await sleep(restSeconds * 1000, null, { signal })
   const found: (Omit<Phase, 'p50_ms' | 'p99_ms'> & { from: number; to: number })[] = []
   for (const kind of PHASES) {
     const [from, storedBefore] = [since(), scene.watch.stored]

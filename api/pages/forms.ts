@@ -17,16 +17,19 @@ export const queueQuery = z.object({
 
 export const loginForm = z.object({ key: z.string({ error: 'expected the key' }).min(1).max(500) })
 
+const LONGEST_BACK = 1000
+
 /** Where to go back to: a path of this server, whatever the address or the form says, and never another site. */
 const back = z
   .string()
-  .max(1000)
   .optional()
   .transform((given) => {
     const base = 'http://weir.invalid'
-    if (given === undefined || !URL.canParse(given, base)) return '/'
+    if (given === undefined || given.length > LONGEST_BACK || !URL.canParse(given, base)) return '/'
     const url = new URL(given, base)
-    return url.origin === base ? url.pathname.replace(/^\/+/, '/') + url.search : '/'
+    // A blob's origin is that of the address in it.
+    const isHere = url.origin === base && url.protocol === 'http:'
+    return isHere ? url.pathname.replace(/^\/+/, '/') + url.search : '/'
   })
 
 /** Which anomaly, and the place in the queue that one came from. */

@@ -85,7 +85,7 @@ async function decide(c: Context<Env>, deps: PageDeps) {
   const { transaction_id } = pathOf(c, transactionPath)
   const { version, back, ...change } = await formOf(c, statusForm)
   const wanted = { ...change, transaction_id, actor: c.get('caller').actor, request_id: c.get('requestId') }
-  const outcome = await changeStatus(database.query, { ...wanted, versions: [version] })
+  const outcome = await changeStatus(database, { ...wanted, versions: [version] })
   if (outcome.kind !== 'stale' || !(await isDone(database, wanted))) requireDone(outcome)
   return c.redirect(back, 303)
 }

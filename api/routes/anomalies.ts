@@ -88,7 +88,7 @@ export function anomalyRoutes(database: Database): OpenAPIHono<Env> {
     .openapi(change, async (c) => {
       const { transaction_id } = c.req.valid('param')
       const { new_status, note } = c.req.valid('json')
-      const outcome = await changeStatus(database.query, {
+      const outcome = await changeStatus(database, {
         transaction_id,
         timestamp: c.req.valid('query').timestamp,
         new_status,

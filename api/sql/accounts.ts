@@ -33,8 +33,8 @@ export const TIMELINE = `
       WHERE ${quarterOf('timestamp')} = quarter AND hashtext(account_id) = hashtext($1) AND account_id = $1
         AND timestamp >= quarter AND timestamp < quarter + interval '6 hours' -- leaves out the other months' tables
         AND (timestamp < $3 OR timestamp = $3 AND transaction_id > $4)
-      ORDER BY timestamp DESC, transaction_id LIMIT ${unseen('$2')}
-    ) t LIMIT ${unseen('$2')}
+      ORDER BY timestamp DESC, transaction_id LIMIT ${unseen('$2', 'bigint')}
+    ) t LIMIT ${unseen('$2', 'bigint')}
   ) t ORDER BY t.timestamp DESC, t.transaction_id`
 
 export type TimelineItem = Item & { exact_time: string }

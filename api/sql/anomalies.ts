@@ -44,7 +44,7 @@ export async function listAnomalies(query: Query, filter: AnomalyFilter, page: P
   const conditions = conditionsOf(filter, given)
   // What a filter's values and the page leave is what its plan hangs on; without a filter there is nothing to choose.
   const isPlain = conditions.length === 0
-  const bound = (value: number) => (isPlain ? unseen(given(value)) : `${given(value)}::bigint`)
+  const bound = (value: number) => (isPlain ? unseen(given(value), 'bigint') : `${given(value)}::bigint`)
   const [limit, offset] = [bound(page.limit), bound(page.offset ?? 0)]
   if (page.after !== undefined) {
     const { rank: last, exact_time, transaction_id } = page.after
@@ -72,7 +72,7 @@ export async function listAnomalies(query: Query, filter: AnomalyFilter, page: P
 }
 
 /**
- * One anomaly by its id.
+ * One anomaly by its id, and nothing beside it: with its time only one month is looked at.
  * @param timestamp the event time to the millisecond; undefined for the newest
  */
 export async function findAnomaly(

@@ -1,8 +1,7 @@
 import type { Status } from '../../schemas/transaction.ts'
 import type { Database, Query } from './database.ts'
-import { parameters } from './given.ts'
 import { EXACT_TIME, isoTime, VERSION } from './items.ts'
-import { type Decision, writesOf } from './statuses.ts'
+import { type Decision, type LockedRow, writeStatuses } from './statuses.ts'
 
 export interface BulkItem {
   transaction_id: string
@@ -54,15 +53,10 @@ export function changeStatuses(database: Database, change: BulkChange): Promise<
   })
 }
 
-interface LockedItem {
+interface LockedItem extends LockedRow {
   /** Place in the call's items. */
   item: number
-  transaction_id: string
   timestamp: string
-  /** Microseconds and all: the key of the row. */
-  exact_time: string
-  status: Status
-  version: string
 }
 
 const lock = (query: Query, items: readonly BulkItem[]): Promise<LockedItem[]> =>
@@ -85,26 +79,11 @@ const lock = (query: Query, items: readonly BulkItem[]): Promise<LockedItem[]> =
 async function write(query: Query, change: BulkChange, rows: readonly LockedItem[]): Promise<BulkOutcome> {
   const { new_status } = change
   const others = rows.filter(({ status }) => status !== new_status)
-  const version = others.length > 0 ? await writeAll(query, change, others) : undefined
+  const version = others.length > 0 ? await writeStatuses(query, change, others) : undefined
   const items: ChangedItem[] = []
   for (const { item, transaction_id, timestamp, status: previous_status, version: seen } of rows) {
     const now = previous_status === new_status ? seen : version!
     items[item] = { transaction_id, timestamp, previous_status, new_status, version: now }
   }
   return { kind: 'done', items, changed: others.length }
-}
-
-/** @returns the version that all of these rows have now: one transaction wrote them */
-async function writeAll(query: Query, change: BulkChange, rows: readonly LockedItem[]): Promise<string> {
-  const { values, given } = parameters()
-  const list = (of: (row: LockedItem) => string) => given(rows.map(of))
-  const changed = `unnest(${list((row) => row.transaction_id)}::text[], ${list((row) => row.exact_time)}::timestamptz[],
-                          ${list((row) => row.status)}::text[])`
-  const [{ version }] = await query<{ version: string }>(
-    `WITH changed AS MATERIALIZED (SELECT * FROM ${changed} AS c (transaction_id, timestamp, previous_status)),
-     ${writesOf(given, change).sql}
-     SELECT version FROM updated LIMIT 1`,
-    values,
-  )
-  return version
 }

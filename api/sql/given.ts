@@ -8,8 +8,8 @@ export function parameters(): { values: unknown[]; given: Given } {
 }
 
 /**
- * A bound of a page, for a statement that is planned once: PostgreSQL does not look into the subselect. A number that it
- * sees makes a plan for this page look cheaper than the one for all pages, so that each call is planned anew: over the
- * months' tables that takes longer than the page.
+ * A value that a statement's plan must not hang on, so that it is planned once: PostgreSQL does not look into the
+ * subselect. A page's size, or a list's length, that it sees makes a plan for this call look cheaper than the one for all,
+ * so that each call is planned anew: over the months' tables that takes longer than what is looked up.
  */
-export const unseen = (parameter: string): string => `(SELECT ${parameter}::bigint)`
+export const unseen = (parameter: string, type: string): string => `(SELECT ${parameter}::${type})`

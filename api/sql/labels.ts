@@ -9,23 +9,30 @@ const VERDICTS: ReadonlyMap<string, boolean> = new Map<Status, boolean>([
 ])
 
 /**
- * The part of a statement that writes the labels which changes of a status are, of its part `updated (transaction_id,
- * timestamp, previous_status)`. A verdict that is taken back leaves what others than analysts said last, or a label
- * without a word.
+ * The part of a statement that writes the labels which a new status is: of its part `updated (transaction_id, timestamp,
+ * previous_status)`, after these rows were locked. A verdict that is taken back leaves what others than analysts said last,
+ * or a label without a word. Where there is none to write, nothing waits for the labels' lock.
+ * @param rows the same ones, with their status until now
  */
-export function labelOf(given: Given, newStatus: Status, actor: string): { sql: string; name: string } {
+export function labelsOf(
+  given: Given,
+  newStatus: Status,
+  actor: string,
+  rows: readonly { status: Status }[],
+): { sql: string; name: string } {
   const isFraud = VERDICTS.get(newStatus)
-  const origin = given(ANALYST_ORIGIN + actor)
-  const [word, which, name] =
-    isFraud === undefined
-      ? [othersWord(given), `u.previous_status = ANY (${given([...VERDICTS.keys()])})`, 'no-verdict']
-      : [`${given(isFraud)}::boolean`, 'true', 'verdict']
-  // Not now(): of two at once the one who got the lock last may have begun first.
-  const sql = `
-    INSERT INTO labels (transaction_id, timestamp, is_fraud, origin, known_at)
-    SELECT u.transaction_id, u.timestamp, ${word}, ${origin}, clock_timestamp() FROM updated u WHERE ${which}`
-  return { sql, name }
+  if (isFraud !== undefined)
+    return { sql: insert(given, actor, `${given(isFraud)}::boolean`, 'true'), name: 'verdict' }
+  if (!rows.some(({ status }) => VERDICTS.has(status))) return { sql: 'SELECT', name: 'no-label' }
+  const isTakenBack = `u.previous_status = ANY (${given([...VERDICTS.keys()])})`
+  return { sql: insert(given, actor, othersWord(given), isTakenBack), name: 'taken-back' }
 }
+
+// Not now(): of two at once the one who got the lock last may have begun first.
+const insert = (given: Given, actor: string, word: string, which: string): string => `
+  INSERT INTO labels (transaction_id, timestamp, is_fraud, origin, known_at)
+  SELECT u.transaction_id, u.timestamp, ${word}, ${given(ANALYST_ORIGIN + actor)}, clock_timestamp()
+  FROM updated u WHERE ${which} RETURNING 1`
 
 const othersWord = (given: Given): string => `(
   SELECT l.is_fraud FROM labels l

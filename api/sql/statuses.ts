@@ -1,8 +1,8 @@
 import type { Status } from '../../schemas/transaction.ts'
-import type { Query } from './database.ts'
-import { type Given, parameters } from './given.ts'
-import { anomaliesWithId, atTime, isoTime, VERSION } from './items.ts'
-import { labelOf } from './labels.ts'
+import type { Database, Query } from './database.ts'
+import { parameters, unseen } from './given.ts'
+import { anomaliesWithId, atTime, EXACT_TIME, isoTime, VERSION } from './items.ts'
+import { labelsOf } from './labels.ts'
 
 /** What somebody says of one anomaly or of many. */
 export interface Decision {
@@ -27,67 +27,76 @@ export type StatusOutcome =
   | { kind: 'missing' }
 
 /**
- * Changes an anomaly's status and writes the audit row and the label that the status is, all or nothing: in one statement,
- * whose first part locks the row, so that of two callers at once the second sees what the first did.
+ * Changes an anomaly's status and writes the audit row and the label that the status is, all or nothing. The row is
+ * locked first, so that of two callers at once the second sees what the first did.
  */
-export async function changeStatus(query: Query, change: StatusChange): Promise<StatusOutcome> {
+export function changeStatus(database: Database, change: StatusChange): Promise<StatusOutcome> {
+  return database.transaction(async (query) => {
+    const row = await lock(query, change)
+    if (row === undefined) return { kind: 'missing' }
+    if (change.versions !== undefined && !change.versions.includes(row.version))
+      return { kind: 'stale', current: row.status }
+    if (row.status === change.new_status) return { kind: 'same', version: row.version }
+    const version = await writeStatuses(query, change, [row])
+    return { kind: 'changed', previous: row.status, version }
+  })
+}
+
+/** A row that is locked. */
+export interface LockedRow {
+  transaction_id: string
+  /** Microseconds and all: the key of the row. */
+  exact_time: string
+  status: Status
+  version: string
+}
+
+async function lock(query: Query, change: StatusChange): Promise<LockedRow | undefined> {
   const { values, given } = parameters()
   const which = anomaliesWithId(given, change.transaction_id, change.timestamp)
-  const [status, versions] = [given(change.new_status), given(change.versions ?? null)]
-  const writes = writesOf(given, change)
-  const [row] = await query<Locked>(
-    `WITH locked AS MATERIALIZED (
-       SELECT t.transaction_id, t.timestamp, coalesce(t.status, 'NEW') AS status, ${VERSION}
-       FROM transactions t WHERE ${which.sql} ORDER BY t.timestamp DESC LIMIT 1 FOR UPDATE),
-     changed AS MATERIALIZED (
-       SELECT transaction_id, timestamp, status AS previous_status FROM locked
-       WHERE status <> ${status} AND (${versions}::text[] IS NULL OR version = ANY (${versions}))),
-     ${writes.sql}
-     SELECT l.status, l.version, u.version AS new_version FROM locked l LEFT JOIN updated u ON true`,
+  const [row] = await query<LockedRow>(
+    `SELECT t.transaction_id, ${EXACT_TIME}, coalesce(t.status, 'NEW') AS status, ${VERSION}
+     FROM transactions t WHERE ${which.sql} ORDER BY t.timestamp DESC LIMIT 1 FOR UPDATE`,
     values,
-    `${writes.name}-${which.name}`,
+    `lock-${which.name}`,
   )
-  return outcomeOf(row, change)
-}
-
-/** A row as it was when it was locked. */
-interface Locked {
-  status: string
-  version: string
-  /** Null when nothing was changed. */
-  new_version: string | null
-}
-
-function outcomeOf(row: Locked | undefined, { versions }: StatusChange): StatusOutcome {
-  if (row === undefined) return { kind: 'missing' }
-  const { status, version, new_version } = row
-  if (new_version !== null) return { kind: 'changed', previous: status, version: new_version }
-  const isSeen = versions === undefined || versions.includes(version)
-  return isSeen ? { kind: 'same', version } : { kind: 'stale', current: status }
+  return row
 }
 
 /**
- * The parts of a statement that write the changes which its part `changed (transaction_id, timestamp, previous_status)`
- * lists, of rows that are locked: `updated` has them, too, with the rows' new version. Labels and audit rows are written of
- * what was updated, so behind it: until COMMIT nobody else can add to the audit.
+ * Writes a status, the labels that it is and the audit: of rows that are locked. One statement for however many, since a
+ * round trip takes longer than a row. The audit comes last, behind what the labels may wait for: until COMMIT nobody else
+ * can add to it.
+ * @param rows which have another status
+ * @returns the version that they have now: their xmin, which is this transaction
  */
-export function writesOf(
-  given: Given,
+export async function writeStatuses(
+  query: Query,
   { new_status, note, actor, request_id }: Decision,
-): { sql: string; name: string } {
+  rows: readonly LockedRow[],
+): Promise<string> {
+  const { values, given } = parameters()
+  const list = (type: string, of: (row: LockedRow) => string) => unseen(given(rows.map(of)), type)
+  const label = labelsOf(given, new_status, actor, rows)
   const status = given(new_status)
-  const label = labelOf(given, new_status, actor)
-  const sql = `
-    updated AS (
-      UPDATE transactions t SET status = ${status} FROM changed c
-      WHERE t.transaction_id = c.transaction_id AND t.timestamp = c.timestamp
-      RETURNING c.*, pg_current_xact_id()::xid::text AS version),
-    labelled AS (${label.sql}),
-    audited AS (
-      INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
-      SELECT transaction_id, timestamp, previous_status, ${status}, ${given(note ?? null)}, ${given(actor)}, ${given(request_id)}
-      FROM updated ORDER BY timestamp, transaction_id)`
-  return { sql, name: `change-to-${label.name}` }
+  const [{ version }] = await query<{ version: string }>(
+    `WITH updated AS (
+       UPDATE transactions t SET status = ${status}
+       FROM unnest(${list('text[]', (row) => row.transaction_id)}, ${list('timestamptz[]', (row) => row.exact_time)},
+                   ${list('text[]', (row) => row.status)}) AS c (transaction_id, timestamp, previous_status)
+       WHERE t.transaction_id = c.transaction_id AND t.timestamp = c.timestamp
+       RETURNING c.*),
+     labelled AS (${label.sql}),
+     audited AS (
+       INSERT INTO status_audit (transaction_id, timestamp, previous_status, new_status, note, actor, request_id)
+       SELECT transaction_id, timestamp, previous_status, ${status}, ${given(note ?? null)}, ${given(actor)}, ${given(request_id)}
+       FROM updated WHERE (SELECT count(*) FROM labelled) >= 0 -- so these are written first
+       ORDER BY timestamp, transaction_id)
+     SELECT pg_current_xact_id()::xid::text AS version`,
+    values,
+    `write-statuses-${label.name}`,
+  )
+  return version
 }
 
 export interface StatusEntry {

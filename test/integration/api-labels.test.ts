@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Query } from '../../api/sql/database.ts'
+import type pg from 'pg'
+import type { Database, Query } from '../../api/sql/database.ts'
 import { changeStatus } from '../../api/sql/statuses.ts'
 import { GENUINE, kindOf, PLAIN_FRAUD } from '../../pipeline/features/label-events.ts'
 import { newestLabel, readDayEvents } from '../../pipeline/store/label-queries.ts'
-import { createClient, withClient } from '../../schemas/database.ts'
+import { withClient } from '../../schemas/database.ts'
 import { query, until } from '../harness.ts'
 import { DAY } from '../support/transactions.ts'
 import { ANOMALIES, open, type Row } from './api-rows.ts'
@@ -108,27 +109,49 @@ test('when the label cannot be written the status and the audit stay', async (t)
   assert.equal(await lastWord(url), false)
 })
 
+/** A connection in a transaction, which is ended before the test's database is dropped. */
+async function inTransaction(url: string, work: (client: pg.Client) => Promise<void>): Promise<void> {
+  await withClient({ connectionString: url, application_name: 'weir-test' }, async (client) => {
+    await client.query('BEGIN')
+    await work(client)
+  })
+}
+
+const untilWaiting = (url: string, count: number) =>
+  until(
+    async () => {
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
+      return (await query(url, waiting)).length === count
+    },
+    { what: `${count} that wait for a lock` },
+  )
+
 test('of two the one who decides last has the last word, though he may have begun first', async (t) => {
   const { put, call, audit, url } = await open(t, [T])
   const etag = (await call('GET', `${ANOMALIES}/T`)).headers.get('etag')!
-  const first = createClient({ connectionString: url, application_name: 'weir-test' })
-  await first.connect()
-  await first.query('BEGIN')
-  await first.query(`SELECT FROM transactions WHERE transaction_id = 'T' FOR UPDATE`)
-  const [second, third] = [
-    put('T', { new_status: 'FRAUD' }),
-    put('T', { new_status: 'INVESTIGATED' }, { 'If-Match': etag }),
-  ]
-  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
-  await until(async () => (await query(url, waiting)).length === 2, { what: 'two that wait for the row' })
-
-  const ofFirst: Query = async (text, values) => (await first.query(text, values)).rows
-  const change = { transaction_id: 'T', new_status: 'DISMISSED', actor: 'another', request_id: 'r' } as const
-  await changeStatus(ofFirst, change)
-  await first.query('COMMIT')
-  await first.end()
-  assert.equal((await second).status, 200)
-  assert.equal((await third).status, 409)
+  const waiting: (Response | Promise<Response>)[] = []
+  await inTransaction(url, async (first) => {
+    await first.query(`SELECT FROM transactions WHERE transaction_id = 'T' FOR UPDATE`)
+    waiting.push(
+      put('T', { new_status: 'FRAUD' }),
+      put('T', { new_status: 'INVESTIGATED' }, { 'If-Match': etag }),
+    )
+    await untilWaiting(url, 2)
+    const ofFirst: Query = async (text, values) => (await first.query(text, values)).rows
+    const database = { query: ofFirst, transaction: (work) => work(ofFirst) } as Database
+    const change = {
+      transaction_id: 'T',
+      new_status: 'DISMISSED',
+      actor: 'another',
+      request_id: 'r',
+    } as const
+    await changeStatus(database, change)
+    await first.query('COMMIT')
+  })
+  assert.deepEqual(
+    (await Promise.all(waiting)).map(({ status }) => status),
+    [200, 409],
+  )
   assert.equal(await lastWord(url), true)
   assert.deepEqual(
     (await audit()).map(({ previous_status, new_status }) => [previous_status, new_status]),
@@ -137,6 +160,22 @@ test('of two the one who decides last has the last word, though he may have begu
       ['DISMISSED', 'FRAUD'],
     ],
   )
+})
+
+test('who waits to write a label keeps nobody from the audit, and where there is none to write nobody waits', async (t) => {
+  const { put, statusOf, url } = await open(t, [T, { id: 'other' }])
+  const waiting: (Response | Promise<Response>)[] = []
+  await inTransaction(url, async (reader) => {
+    // As who must know that all labels up to an id are committed.
+    await reader.query(`SELECT pg_advisory_xact_lock(hashtext('weir.labels'))`)
+    waiting.push(put('T', { new_status: 'FRAUD' }))
+    await untilWaiting(url, 1)
+    assert.equal((await put('other', { new_status: 'INVESTIGATED' })).status, 200)
+    assert.equal(await statusOf('T'), 'NEW')
+    await reader.query('COMMIT')
+  })
+  assert.equal((await waiting[0]).status, 200)
+  assert.equal(await lastWord(url), true)
 })
 
 test('of several who decide at once, the label that counts is the status that is left', async (t) => {

@@ -80,6 +80,7 @@ test('a decision by form is audited under the session and leads back to the queu
   for (const back of [
     '//evil.example',
     'https://evil.example',
+    'blob:http://weir.invalid/x',
     '/\\evil.example',
     '/..//evil.example',
     'javascript:x',
@@ -108,7 +109,12 @@ test('the way back from an anomaly leads to the place in the queue that one came
   const again = /name="back" value="([^"]+)"/.exec(detail)![1].replaceAll('&amp;', '&')
   assert.equal(wayBack(await page(again)), place)
   assert.equal(wayBack(await page('/anomalies/T')), '/')
-  for (const back of ['https://evil.example/', '//evil.example', 'javascript:x'])
+  for (const back of [
+    'https://evil.example/',
+    '//evil.example',
+    'blob:http://weir.invalid/x',
+    '/x'.repeat(501),
+  ])
     assert.match(wayBack(await page(`/anomalies/T?back=${encodeURIComponent(back)}`)), /^\/(?![/\\])/, back)
 })
 

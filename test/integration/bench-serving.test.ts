@@ -11,6 +11,7 @@ test('the stream goes on beside calls, all of which are answered; every record i
     clients: 2,
     seconds: 2,
     warmUpSeconds: 1,
+    restSeconds: 1,
     rows: 20_000,
     anomalies: 3000,
     accounts: 100,

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { accountTransactions } from '../../api/sql/accounts.ts'
 import { findAnomaly, listAnomalies } from '../../api/sql/anomalies.ts'
 import { readAnomaly } from '../../api/sql/anomaly-detail.ts'
-import type { Query } from '../../api/sql/database.ts'
+import type { Database, Query } from '../../api/sql/database.ts'
 import { changeStatus, statusHistory } from '../../api/sql/statuses.ts'
 import { createClient } from '../../schemas/database.ts'
 import { freshDatabase, query } from '../harness.ts'
@@ -34,6 +34,7 @@ test('what is looked up by ids, and the plain queue, are planned once and not fo
   const client = createClient({ connectionString: url, application_name: 'weir-test' })
   await client.connect()
   const run: Query = async (text, values, name) => (await client.query({ text, values, name })).rows
+  const database = { query: run, transaction: (work) => work(run) } as Database
 
   const ranks = { score: '-0.8', loss: '-9.0000' }
   const after = { exact_time: '2026-09-01T00:00:00.000000Z', transaction_id: 'T-5' }
@@ -43,8 +44,9 @@ test('what is looked up by ids, and the plain queue, are planned once and not fo
     for (const timestamp of [undefined, time]) {
       assert.equal((await readAnomaly(run, id, timestamp))?.transaction_id, id)
       assert.equal((await findAnomaly(run, id, timestamp))?.transaction_id, id)
-      for (const new_status of ['FRAUD', 'INVESTIGATED'] as const)
-        await changeStatus(run, { transaction_id: id, timestamp, new_status, ...who })
+      // A verdict, one that is taken back, and nothing to take back.
+      for (const new_status of ['FRAUD', 'INVESTIGATED', 'NEW'] as const)
+        await changeStatus(database, { transaction_id: id, timestamp, new_status, ...who })
     }
     await statusHistory(run, id, time)
     assert.equal((await accountTransactions(run, `ACC-${n}`, 5 + n)).length, 5 + n)
@@ -57,7 +59,7 @@ test('what is looked up by ids, and the plain queue, are planned once and not fo
     'SELECT name, generic_plans AS generic, custom_plans AS custom FROM pg_prepared_statements ORDER BY name',
   )
   await client.end()
-  assert.equal(rows.length, 2 + 2 + 4 + 1 + 1 + 12, rows.map(({ name }) => name).join(', '))
+  assert.equal(rows.length, 2 + 2 + 2 + 3 + 1 + 1 + 12, rows.map(({ name }) => name).join(', '))
   assert.deepEqual(
     rows.filter(({ generic }) => generic === 0),
     [],

@@ -19,6 +19,8 @@ const context = {
   rate: 50_000,
   requests: 500,
   seconds: 20,
+  warm_up_seconds: 10,
+  rest_seconds: 30,
   mix: 'half of this, half of that',
   host: HOST,
   postgres: '18.4',
