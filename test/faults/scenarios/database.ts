@@ -226,7 +226,7 @@ async function deadlockOnce({ settings, sender }: World, transaction: Transactio
     await client.query('SELECT 1 FROM positions FOR UPDATE')
     await sender.sendPieces([{ id: transaction.transaction_id, kind: 'good', transaction }])
     const waits = `SELECT 1 FROM pg_stat_activity
-      WHERE wait_event_type = 'Lock' AND query LIKE '%UPDATE positions%' AND datname = current_database()`
+      WHERE wait_event_type = 'Lock' AND query LIKE '%move_positions%' AND datname = current_database()`
     await until(async () => (await query(settings.DATABASE_URL, waits)).length > 0, {
       what: 'a lane that waits',
     })
