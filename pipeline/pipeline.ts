@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Writers } from './decode/writers.ts'
-import type { References } from './features/merchant-labels.ts'
+import type { References } from './features/merchant-features.ts'
 import type { Metrics } from './metrics.ts'
 import type { Model } from './models/model.ts'
 import type { Rules } from './rules/rules.ts'

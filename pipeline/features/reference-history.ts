@@ -1,7 +1,7 @@
 import { DAY } from '../../schemas/time.ts'
 import { DayEvents, labelKind } from './label-events.ts'
 import { type LabelledTransaction, labelBefore, lateFrauds } from './labelled.ts'
-import type { References } from './merchant-labels.ts'
+import type { References } from './merchant-features.ts'
 import { firstReference, nextReference } from './reference-builder.ts'
 import type { ReferenceDay } from './reference-day.ts'
 

@@ -105,7 +105,7 @@ function join({ f64, f32, u32 }: Slab, into: number, from: number): void {
   const distance = (added / more - sum / count) / AMOUNT_UNITS
   f32[2 * into + 2] += f32[2 * from + 2] + ((distance * distance * count) / (count + more)) * more
   f32[2 * into + 3] = Math.max(f32[2 * into + 3], f32[2 * from + 3])
-  // Only count, sum and m2 of a block are ever asked for.
+  // Channels and large amounts are asked for of single days alone.
   u32[2 * into + 1] = count + more
   f64[into + 2] = sum + added
 }

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { References } from '../features/merchant-labels.ts'
+import type { References } from '../features/merchant-features.ts'
 import type { ReferenceDay } from '../features/reference-day.ts'
 import { ReferenceHistory } from '../features/reference-history.ts'
 import { readReference } from '../store/reference-days.ts'

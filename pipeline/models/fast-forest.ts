@@ -26,8 +26,9 @@ export interface FastForest {
   /** Steps from root to the deepest leaf of each four trees. */
   steps: Uint8Array
   bins: Int32Array
-  /** c(psi) times the number of trees. */
+  /** How many there are, without those that fill up. */
   trees: number
+  /** c(psi): the mean path length of an unsuccessful search, which depths are measured by. */
   normal: number
 }
 

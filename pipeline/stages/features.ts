@@ -2,7 +2,7 @@ import { DAY, HOUR } from '../../schemas/time.ts'
 import type { Batch } from '../batch.ts'
 import { AHEAD } from '../features/account-states.ts'
 import { FEATURE_COUNT } from '../features/features.ts'
-import { fillMerchant, type References } from '../features/merchant-labels.ts'
+import { fillMerchant, type References } from '../features/merchant-features.ts'
 import { BUILD_FROM_HOUR } from '../features/reference-day.ts'
 import { takeRows } from '../features/row-arrays.ts'
 

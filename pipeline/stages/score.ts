@@ -16,7 +16,7 @@ export function score(rules: Rules, model: Model, threshold: number): (batch: Ba
     const { features, transactions } = batch
     const { states } = batch.owner
     const scores = new Float32Array(transactions.length)
-    batch.anomalies.clear()
+    batch.anomalies.clear() // judged again without rows that were left out
     for (let row = 0; row < transactions.length; row++) {
       const at = row * FEATURE_COUNT
       const modelScore = Math.fround(model.score(features, at))

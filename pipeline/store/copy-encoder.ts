@@ -34,7 +34,7 @@ export const COLUMNS = [
 const HEADER = Buffer.concat([Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1'), Buffer.alloc(8)])
 /** PostgreSQL counts microseconds from 2000-01-01. */
 const EPOCH_2000 = Date.UTC(2000, 0, 1)
-/** Bytes of a row beside its texts, generously. */
+/** Bytes of a row beside its texts, generously. So many stay free behind each text, so that columns of fixed size need not ask. */
 const FIXED_BYTES = 256
 const CHUNK = 256 * 1024
 
@@ -43,7 +43,7 @@ export class CopyEncoder {
   #buffer = Buffer.allocUnsafe(4 * 1024 * 1024)
   #at = 0
   #quietTail: Buffer = Buffer.alloc(0)
-  #versions: Buffer = Buffer.alloc(0)
+  #commonTail: Buffer = Buffer.alloc(0)
   readonly #rulesVersion: string
   readonly #modelVersion: string
 
@@ -86,14 +86,14 @@ export class CopyEncoder {
     this.#boolean(tx.is_fraud)
     this.#float4(batch.features[row * FEATURE_COUNT + F.amount_ratio])
     this.#float4(batch.scores[row])
-    if (anomaly === undefined) this.#copy(this.#quietTail)
+    if (anomaly === undefined) this.#append(this.#quietTail)
     else {
       this.#boolean(true)
       this.#text(anomaly.reasons[0].code)
       this.#jsonb(anomaly.reasons)
       this.#jsonb(anomaly.features)
       this.#text('NEW')
-      this.#copy(this.#versions)
+      this.#append(this.#commonTail)
     }
     this.#int8(batch.records[batch.recordOf[row]].offset)
   }
@@ -109,11 +109,11 @@ export class CopyEncoder {
     this.#text(this.#modelVersion)
     this.#int4(partition)
     this.#quietTail = Buffer.from(this.#buffer.subarray(from, this.#at))
-    this.#versions = this.#quietTail.subarray(versions - from)
+    this.#commonTail = this.#quietTail.subarray(versions - from)
     this.#at = from
   }
 
-  #copy(bytes: Buffer): void {
+  #append(bytes: Buffer): void {
     this.#reserve(bytes.length + FIXED_BYTES)
     this.#buffer.set(bytes, this.#at)
     this.#at += bytes.length
@@ -153,11 +153,7 @@ export class CopyEncoder {
     this.#at = at + bytes
   }
 
-  #jsonb(value: unknown): void {
-    if (value === undefined) {
-      this.#null()
-      return
-    }
+  #jsonb(value: object): void {
     // Version 1 of jsonb's binary form is a byte and the text.
     const text = `\x01${JSON.stringify(value)}`
     this.#text(text)

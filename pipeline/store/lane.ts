@@ -31,7 +31,10 @@ export interface LaneOptions {
 /** A connection that stores batches, for as long as it takes. */
 export class Lane {
   #session: StoreSession | null = null
-  /** After an error that leaves open whether a COMMIT took place: the positions that it would have left. */
+  /**
+   * The positions that a transaction would leave, from before it is sent until its outcome is known: of what is here at the
+   * next try nobody knows whether its COMMIT took place.
+   */
   readonly #uncertain = new Map<Ownership, number>()
   /** True while a server is waited for. */
   isWaiting = false
@@ -80,17 +83,17 @@ export class Lane {
   async #storeTogether(batches: readonly Batch[]): Promise<boolean> {
     const session = this.#session
     if (session === null || this.#uncertain.size > 0) return false
-    const isStored = async () => (await this.#tryOnce(session, batches)) === 'stored'
+    const tryTogether = async () => (await this.#tryOnce(session, batches)) === 'stored'
     try {
-      return await isStored().catch(async (error) => {
-        if (this.#reactionTo(error) !== 'duplicate') throw error
+      return await tryTogether().catch(async (error) => {
+        if (this.#noteReaction(error) !== 'duplicate') throw error
         this.#countFailure('duplicate')
         await this.#leaveOutDuplicates(batches)
-        return isStored()
+        return tryTogether()
       })
     } catch (error) {
       if (error instanceof FatalError) throw error
-      this.#countFailure(this.#reactionTo(error as Error))
+      this.#countFailure(this.#noteReaction(error as Error))
       this.#options.log.debug({ err: error, batches: batches.length }, 'not stored together: now one by one')
       return false
     }
@@ -119,7 +122,7 @@ export class Lane {
         return await this.#tryOnce(session, [batch])
       } catch (cause) {
         const error = cause as Error & { code?: string }
-        const reaction = this.#reactionTo(error)
+        const reaction = this.#noteReaction(error)
         this.#countFailure(reaction)
         if (error instanceof FatalError) throw error
         if (reaction === 'exit')
@@ -131,7 +134,7 @@ export class Lane {
     }
   }
 
-  #reactionTo(error: Error): Reaction {
+  #noteReaction(error: Error): Reaction {
     const reaction = reactionTo(error)
     this.#isBlocked = reaction === 'blocked'
     return reaction
@@ -239,9 +242,9 @@ export class Lane {
     const { score } = this.#options
     let found = 0
     for (const owner of new Set(batches.map((batch) => batch.owner))) {
-      const left = await findDuplicates(await this.#connected(), owner.judged)
-      found += left.size
-      rejudgeWithout(owner, left, score)
+      const leftOut = await findDuplicates(await this.#connected(), owner.judged)
+      found += leftOut.size
+      rejudgeWithout(owner, leftOut, score)
     }
     // The other one may have been rolled back meanwhile; as an ordinary failure this waits before it tries again.
     if (found === 0) throw new Error('PostgreSQL told of a duplicate that is not there')
@@ -290,8 +293,8 @@ export class Lane {
   }
 
   #rejectRows(batch: Batch, rows: number[], reject: Omit<Reject, 'record'>): void {
-    const left = { duplicates: new Set<number>(), rejects: new Map(rows.map((row) => [row, reject])) }
-    rejudgeWithout(batch.owner, new Map([[batch, left]]), this.#options.score)
+    const leftOut = { duplicates: new Set<number>(), rejects: new Map(rows.map((row) => [row, reject])) }
+    rejudgeWithout(batch.owner, new Map([[batch, leftOut]]), this.#options.score)
   }
 }
 

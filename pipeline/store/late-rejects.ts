@@ -1,7 +1,7 @@
 import { type Batch, createBatch } from '../batch.ts'
 import type { Reject } from '../errors.ts'
 import { FEATURE_COUNT } from '../features/features.ts'
-import type { Left } from './rejudge.ts'
+import type { LeftOut } from './rejudge.ts'
 import type { StoreSession } from './session.ts'
 import { contentOf, identity } from './sql.ts'
 
@@ -16,11 +16,11 @@ import { contentOf, identity } from './sql.ts'
 export async function findDuplicates(
   session: Pick<StoreSession, 'findStored'>,
   batches: readonly Batch[],
-): Promise<Map<Batch, Left>> {
+): Promise<Map<Batch, LeftOut>> {
   // While it is asked the pipeline goes on: batches may join the list, and what is not asked for would seem to be new.
   const asked = batches.slice()
   const first = await session.findStored(asked.flatMap((batch) => batch.transactions))
-  const found = new Map<Batch, Left>()
+  const found = new Map<Batch, LeftOut>()
   for (const batch of asked) {
     const duplicates = new Set<number>()
     const rejects: Map<number, Omit<Reject, 'record'>> = new Map()

@@ -1,7 +1,7 @@
 import { type ConnectionOptions, withClient } from '../../schemas/database.ts'
 import type { Logger } from '../../schemas/log.ts'
 import { FatalError } from '../errors.ts'
-import type { References } from '../features/merchant-labels.ts'
+import type { References } from '../features/merchant-features.ts'
 import type { ReferenceDay } from '../features/reference-day.ts'
 import { backOff, isWorthALine, reactionTo } from './reactions.ts'
 import { dateOf, ensureReference } from './reference-days.ts'

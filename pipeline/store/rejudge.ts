@@ -3,7 +3,7 @@ import type { Reject } from '../errors.ts'
 import { computeFeatures } from '../stages/features.ts'
 
 /** Rows of a batch that are not stored, and why. */
-export interface Left {
+export interface LeftOut {
   duplicates: ReadonlySet<number>
   rejects: ReadonlyMap<number, Omit<Reject, 'record'>>
 }
@@ -14,18 +14,18 @@ export interface Left {
  */
 export function rejudgeWithout(
   { judged }: Ownership,
-  left: ReadonlyMap<Batch, Left>,
+  leftOut: ReadonlyMap<Batch, LeftOut>,
   score: (batch: Batch) => Batch,
 ): void {
-  const first = judged.findIndex((batch) => left.has(batch))
+  const first = judged.findIndex((batch) => leftOut.has(batch))
   if (first === -1) return
   const again = judged.splice(first)
   for (const batch of again.toReversed()) undo(batch)
-  for (const [batch, rows] of left) leaveOut(batch, rows)
+  for (const [batch, rows] of leftOut) leaveOut(batch, rows)
   for (const batch of again) score(computeFeatures(batch))
 }
 
-function leaveOut(batch: Batch, { duplicates, rejects }: Left): void {
+function leaveOut(batch: Batch, { duplicates, rejects }: LeftOut): void {
   for (const row of duplicates) batch.duplicates.push(batch.records[batch.recordOf[row]].offset)
   for (const [row, reject] of rejects)
     batch.rejects.push({ record: batch.records[batch.recordOf[row]], ...reject })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Writers } from '../../pipeline/decode/writers.ts'
 import { FatalError } from '../../pipeline/errors.ts'
-import { NO_REFERENCES } from '../../pipeline/features/merchant-labels.ts'
+import { NO_REFERENCES } from '../../pipeline/features/merchant-features.ts'
 import { EUROS } from '../../pipeline/features/rates.ts'
 import { createMetrics } from '../../pipeline/metrics.ts'
 import { fraudPipeline } from '../../pipeline/pipeline.ts'

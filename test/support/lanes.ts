@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Batch, Ownership } from '../../pipeline/batch.ts'
-import { NO_REFERENCES } from '../../pipeline/features/merchant-labels.ts'
+import { NO_REFERENCES } from '../../pipeline/features/merchant-features.ts'
 import { createMetrics } from '../../pipeline/metrics.ts'
 import type { Model } from '../../pipeline/models/model.ts'
 import { fraudPipeline } from '../../pipeline/pipeline.ts'

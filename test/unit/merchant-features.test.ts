@@ -10,7 +10,7 @@ import {
   labelKind,
   PLAIN_FRAUD,
 } from '../../pipeline/features/label-events.ts'
-import { fillMerchant } from '../../pipeline/features/merchant-labels.ts'
+import { fillMerchant } from '../../pipeline/features/merchant-features.ts'
 import {
   firstReference,
   nextReference,
