@@ -1,5 +1,6 @@
 import type { Status } from '../../schemas/transaction.ts'
 import type { Database, Query } from './database.ts'
+import { parameters, unseen } from './given.ts'
 import { EXACT_TIME, isoTime, VERSION } from './items.ts'
 import { type Decision, type LockedRow, writeStatuses } from './statuses.ts'
 
@@ -36,45 +37,90 @@ export type BulkOutcome =
  */
 export function changeStatuses(database: Database, change: BulkChange): Promise<BulkOutcome> {
   return database.transaction(async (query) => {
-    const rows = await lock(query, change.items)
-    const of = new Map(rows.map((row) => [row.item, row]))
-    const missing = change.items.flatMap((_, i) => (of.has(i) ? [] : [i]))
-    if (missing.length > 0) return { kind: 'missing', at: missing }
-    const keys = change.items.map((_, i) => `${of.get(i)!.exact_time} ${of.get(i)!.transaction_id}`)
+    const named = await find(query, change.items)
+    if (named.length < change.items.length) return { kind: 'missing', at: without(change.items, named) }
     const seen = new Set<string>()
-    const twice = keys.flatMap((key, i) => (seen.size === seen.add(key).size ? [i] : []))
+    const twice = named.flatMap((key) => (seen.size === seen.add(textOf(key)).size ? [key.item] : []))
     if (twice.length > 0) return { kind: 'twice', at: twice }
-    const stale = change.items.flatMap(({ version }, item) => {
-      const row = of.get(item)!
-      return version === undefined || version === row.version ? [] : [{ item, current: row.status }]
+    const rows = await lock(query, named)
+    // Their month was dropped meanwhile.
+    if (rows.length < named.length) return { kind: 'missing', at: without(change.items, rows) }
+    const stale = rows.flatMap(({ item, version, status }) => {
+      const wanted = change.items[item].version
+      return wanted === undefined || wanted === version ? [] : [{ item, current: status }]
     })
-    if (stale.length > 0) return { kind: 'stale', at: stale }
+    if (stale.length > 0) return { kind: 'stale', at: stale.sort((a, b) => a.item - b.item) }
     return write(query, change, rows)
   })
 }
 
-interface LockedItem extends LockedRow {
+/** Places of the items that none of the rows is of. */
+function without(items: readonly BulkItem[], rows: readonly Named[]): number[] {
+  const found = new Set(rows.map(({ item }) => item))
+  return [...items.keys()].filter((item) => !found.has(item))
+}
+
+/** The row that an item names. */
+interface Named extends Pick<LockedRow, 'transaction_id' | 'exact_time'> {
   /** Place in the call's items. */
   item: number
+  /** To the millisecond. */
   timestamp: string
 }
 
-const lock = (query: Query, items: readonly BulkItem[]): Promise<LockedItem[]> =>
-  query<LockedItem>(
-    `WITH wanted AS MATERIALIZED (
+const textOf = ({ exact_time, transaction_id }: Pick<LockedRow, 'transaction_id' | 'exact_time'>): string =>
+  `${exact_time} ${transaction_id}`
+
+/** In the order of the call, without those that name nothing. A row keeps its key, so nothing is locked for this. */
+function find(query: Query, items: readonly BulkItem[]): Promise<Named[]> {
+  const { values, given } = parameters()
+  const ids = unseen(given(items.map((item) => item.transaction_id)), 'text[]')
+  const times = unseen(given(items.map((item) => item.timestamp ?? null)), 'timestamptz[]')
+  return query<Named>(
+    `SELECT t.item, t.transaction_id, ${isoTime('t.timestamp')} AS timestamp, ${EXACT_TIME} FROM (
        SELECT w.item - 1 AS item, w.transaction_id,
               (SELECT max(t.timestamp) FROM transactions t
                WHERE t.transaction_id = w.transaction_id AND t.is_anomaly
                  AND (w.timestamp IS NULL OR t.timestamp >= w.timestamp AND t.timestamp < w.timestamp + interval '1 millisecond'))
               AS timestamp
-       FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS w(transaction_id, timestamp, item)
-     )
-     SELECT w.item, t.transaction_id, ${isoTime('t.timestamp')} AS timestamp, ${EXACT_TIME},
-            coalesce(t.status, 'NEW') AS status, ${VERSION}
-     FROM wanted w JOIN transactions t ON t.timestamp = w.timestamp AND t.transaction_id = w.transaction_id
-     ORDER BY t.timestamp, t.transaction_id FOR UPDATE OF t`,
-    [items.map((item) => item.transaction_id), items.map((item) => item.timestamp ?? null)],
+       FROM unnest(${ids}, ${times}) WITH ORDINALITY AS w(transaction_id, timestamp, item)) t
+     WHERE t.timestamp IS NOT NULL ORDER BY t.item`,
+    values,
   )
+}
+
+type LockedItem = LockedRow & Named
+
+/**
+ * In the order of their keys, month by month: each statement is over one month's table alone. PostgreSQL (18.4) leaves months out
+ * for the row that it joins with at the time; when it waited for somebody's change of another one, and looks at that again,
+ * it is not there any more.
+ */
+async function lock(query: Query, named: readonly Named[]): Promise<LockedItem[]> {
+  const ofKey = new Map(named.map((key) => [textOf(key), key]))
+  const monthOf = ({ exact_time }: Named) => exact_time.slice(0, '2026-11'.length)
+  const rows: LockedItem[] = []
+  for (const month of [...new Set(named.map(monthOf))].sort()) {
+    const keys = named.filter((key) => monthOf(key) === month)
+    for (const row of await lockMonth(query, month, keys)) rows.push({ ...ofKey.get(textOf(row))!, ...row })
+  }
+  return rows
+}
+
+function lockMonth(query: Query, month: string, keys: readonly Named[]): Promise<LockedRow[]> {
+  const { values, given } = parameters()
+  const from = given(`${month}-01T00:00:00Z`)
+  const ids = unseen(given(keys.map((key) => key.transaction_id)), 'text[]')
+  const times = unseen(given(keys.map((key) => key.exact_time)), 'timestamptz[]')
+  return query<LockedRow>(
+    `SELECT t.transaction_id, ${EXACT_TIME}, coalesce(t.status, 'NEW') AS status, ${VERSION}
+     FROM unnest(${ids}, ${times}) AS k (transaction_id, timestamp)
+     JOIN transactions t ON t.timestamp = k.timestamp AND t.transaction_id = k.transaction_id
+     WHERE t.timestamp >= ${from}::timestamptz AND t.timestamp < (${from}::timestamptz AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'
+     ORDER BY t.timestamp, t.transaction_id FOR UPDATE OF t`,
+    values,
+  )
+}
 
 async function write(query: Query, change: BulkChange, rows: readonly LockedItem[]): Promise<BulkOutcome> {
   const { new_status } = change

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { withClient } from '../../schemas/database.ts'
 import { query } from '../harness.ts'
 import { json } from '../unit/api-app.ts'
 import { ANOMALIES, JSON_TYPE, open } from './api-rows.ts'
+import { untilWaiting } from './queries.ts'
 import { insertAnomalies } from './queue-rows.ts'
 
 async function openQueue(...[t, rows, options]: Parameters<typeof open>) {
@@ -150,5 +152,39 @@ test('calls over the same anomalies in other orders wait for each other and all 
   for (const entry of await audit()) {
     assert.equal(entry.previous_status, last.get(entry.transaction_id) ?? 'NEW')
     last.set(entry.transaction_id, entry.new_status)
+  }
+})
+
+test('a change of many waits for somebody else’s change in any month, and misses none', async (t) => {
+  const months = ['2026-07', '2026-08', '2026-09', '2026-10', '2026-11']
+  const rows = months.flatMap((month, m) =>
+    Array.from({ length: 6 }, (_, i) => ({ id: `T-${m}-${i}`, time: `${month}-0${i + 1}T09:30:00.000Z` })),
+  )
+  const { bulk, url } = await openQueue(t, rows)
+  // With so many others PostgreSQL looks single rows up, which is when it would miss some.
+  for (const month of months)
+    await query(
+      url,
+      `INSERT INTO transactions
+       SELECT 'other-' || i, 'ACC-2', ($1 || '-10')::timestamptz + i * interval '1 minute', 1, 'EUR', NULL, '', '', 'ATM',
+         NULL, 0.1, FALSE, NULL, NULL, NULL, NULL, 'rules-1', 'model-1', 0, i FROM generate_series(1, 10000) i`,
+      [month],
+    )
+  await query(url, 'ANALYZE transactions')
+  for (const m of months.keys()) {
+    let waiting: Response | Promise<Response>
+    await withClient({ connectionString: url, application_name: 'weir-test' }, async (client) => {
+      await client.query('BEGIN')
+      await client.query(`UPDATE transactions SET status = 'INVESTIGATED' WHERE transaction_id = $1`, [
+        `T-${m}-3`,
+      ])
+      const new_status = m % 2 === 0 ? 'FRAUD' : 'DISMISSED'
+      waiting = bulk({ transaction_ids: rows.map(({ id }) => id), new_status })
+      await untilWaiting(url, 1)
+      await client.query('COMMIT')
+    })
+    const answer = await waiting!
+    assert.equal(answer.status, 200, months[m])
+    assert.equal((await json(answer)).changed, rows.length)
   }
 })

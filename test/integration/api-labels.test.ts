@@ -6,9 +6,10 @@ import { changeStatus } from '../../api/sql/statuses.ts'
 import { GENUINE, kindOf, PLAIN_FRAUD } from '../../pipeline/features/label-events.ts'
 import { newestLabel, readDayEvents } from '../../pipeline/store/label-queries.ts'
 import { withClient } from '../../schemas/database.ts'
-import { query, until } from '../harness.ts'
+import { query } from '../harness.ts'
 import { DAY } from '../support/transactions.ts'
 import { ANOMALIES, open, type Row } from './api-rows.ts'
+import { untilWaiting } from './queries.ts'
 
 interface StoredLabel {
   origin: string
@@ -116,15 +117,6 @@ async function inTransaction(url: string, work: (client: pg.Client) => Promise<v
     await work(client)
   })
 }
-
-const untilWaiting = (url: string, count: number) =>
-  until(
-    async () => {
-      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`
-      return (await query(url, waiting)).length === count
-    },
-    { what: `${count} that wait for a lock` },
-  )
 
 test('of two the one who decides last has the last word, though he may have begun first', async (t) => {
   const { put, call, audit, url } = await open(t, [T])
