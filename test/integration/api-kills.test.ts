@@ -111,7 +111,7 @@ test(`a process that is killed leaves a status with its audit row and label, or 
     changes = all.reduce((sum, row) => sum + row.changes, 0)
   }
   assert.ok(changes >= KILLS, `${changes} changes`)
-  t.diagnostic(`${changes} changes, ${told} of them told`)
+  t.diagnostic(`${changes} changes; ${told} calls were told that it has the status now`)
   // The first change of each round may say what is so already.
   assert.ok(changes <= told + KILLS * ANOMALIES_AT_ONCE && changes >= told - KILLS * ANOMALIES_AT_ONCE)
   const verified = await runCommand(url, 'audit', 'verify', '--json')
