@@ -46,7 +46,7 @@ export async function loadAtRate(
   return { ...rateOf(latencies, took), errors }
 }
 
-/** Not by fetch, which takes three times the processor from what is measured. @returns the status, once all of the answer is there */
+/** Not by fetch, which takes twice the processor from what is measured. @returns the status, once all of the answer is there */
 function send(
   url: URL,
   key: string,
